@@ -1,0 +1,82 @@
+"""Every error that Rankloop raises on purpose.
+
+    RankloopError
+    ├── DataError                 what came in is not what the contract asks for
+    │   ├── ContractBreach        a table has more bad rows than its budget allows
+    │   └── SourceError           an outside file cannot be read as the adapter expects
+    ├── ModelError                a model that cannot be right
+    │   └── NotFitted             asked for an answer before `fit` or `load`
+    ├── BundleError               a release's files are missing, altered, or of another format
+    ├── SettingsError             a setting has a value that cannot work
+    └── StackError                a process of the laptop stack did not start, answer, or stop
+        └── PortBusy              a port the stack needs belongs to another process
+
+A message names the value, the rule, and what to do.
+"""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "BundleError",
+    "ContractBreach",
+    "DataError",
+    "ModelError",
+    "NotFitted",
+    "PortBusy",
+    "RankloopError",
+    "SettingsError",
+    "SourceError",
+    "StackError",
+]
+
+
+class RankloopError(Exception):
+    """The base of every error raised on purpose; the terminal prints it without a trace."""
+
+
+class DataError(RankloopError):
+    """What came in is not what the contract asks for."""
+
+
+class ContractBreach(DataError):
+    """A table has more bad rows than its budget allows.
+
+    Attributes:
+        table: the contract table's name.
+        rule: the rule that was broken.
+        count: how many rows broke it.
+        examples: up to three of the rows, as dictionaries.
+    """
+
+    def __init__(self, table: str, rule: str, count: int, examples: Sequence[dict[str, object]], remedy: str) -> None:
+        self.table, self.rule, self.count, self.examples = table, rule, count, tuple(examples)
+        shown = "\n".join(f"    {row}" for row in self.examples)
+        super().__init__(f"table {table!r}, rule {rule!r}: {count} bad rows, over budget. {remedy}\n  for example:\n{shown}")
+
+
+class SourceError(DataError):
+    """An outside file cannot be read as the adapter expects."""
+
+
+class ModelError(RankloopError):
+    """A model that cannot be right: NaN weights, features of another shape, an empty training set."""
+
+
+class NotFitted(ModelError):
+    """Asked for an answer before `fit` or `load`."""
+
+
+class BundleError(RankloopError):
+    """A release's files are missing, altered, or of another format."""
+
+
+class SettingsError(RankloopError):
+    """A setting has a value that cannot work."""
+
+
+class StackError(RankloopError):
+    """A process of the laptop stack did not start, answer, or stop."""
+
+
+class PortBusy(StackError):
+    """A port the stack needs belongs to another process."""

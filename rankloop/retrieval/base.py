@@ -1,0 +1,95 @@
+"""What every retriever can do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rankloop.contracts import Tables
+from rankloop.request import Request
+from rankloop.vocabulary import Vocabulary
+
+__all__ = ["Candidates", "Retriever", "top"]
+
+Items = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+
+class Candidates(NamedTuple):
+    """Items one retriever proposes, best first.
+
+    Attributes:
+        items: `(n,)` int64, codes in the catalogue.
+        scores: `(n,)` float32, not comparable between retrievers.
+    """
+
+    items: Items
+    scores: Scores
+
+
+class Retriever(ABC):
+    """Finds candidates in the whole catalogue.
+
+    A retriever never decides the final order; that is the ranker's part. It scores every item of the
+    catalogue it was fitted on, and says NaN where it has nothing to say (a user it never met, an item
+    without history, a feed request for a lexical method), never a quiet zero.
+    """
+
+    name: ClassVar[str]
+    """The source named in answers and the feature `<name>_score`; lower case, unique."""
+
+    @abstractmethod
+    def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
+        """Learns from every row of `tables`; the caller has already cut them in time.
+
+        Args:
+            tables: history up to the moment the retriever may know.
+            catalogue: the items to be scored, in the order of the scores; it may hold items that
+                `tables` has no events for.
+            rng: the only source of randomness.
+        """
+
+    @abstractmethod
+    def score(self, request: Request, items: Items | None = None) -> Scores:
+        """Scores of `items` (catalogue codes; None: the whole catalogue), `(n,)` float32, NaN: nothing to say."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes the weights into an existing, empty folder (npz, safetensors, Parquet or JSON; no pickle)."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            ModelError: a weight is NaN or a shape does not fit.
+        """
+
+    def score_lists(self, requests: Sequence[Request], items: Sequence[Items]) -> list[Scores]:
+        """`score` for many requests, each with its own items; override where a batch is faster."""
+        return [self.score(request, own) for request, own in zip(requests, items, strict=True)]
+
+    def retrieve(self, request: Request, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
+        """The `k` best items among `allowed` (a mask over the catalogue); fewer where it has nothing to say."""
+        scores = self.score(request)
+        return top(scores if allowed is None else np.where(allowed, scores, np.float32(np.nan)), k)
+
+
+def top(scores: Scores, k: int) -> Candidates:
+    """The `k` highest scores, best first, ties by the smaller code; NaN is never chosen.
+
+    Example:
+        >>> top(np.array([1.0, np.nan, 3.0], np.float32), 5).items
+        array([2, 0])
+    """
+    known = np.flatnonzero(~np.isnan(scores))
+    if len(known) > k:
+        # a partition by value alone would break ties by memory order, so ties at the border are resolved after it
+        border = np.partition(scores[known], len(known) - k)[len(known) - k]
+        known = known[scores[known] >= border]
+    order = np.lexsort((known, -scores[known]))[:k]
+    return Candidates(known[order], scores[known[order]])
