@@ -1,9 +1,12 @@
 """One demand for a ranked list, as the library sees it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-__all__ = ["Request"]
+__all__ = ["Request", "microseconds"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,13 @@ class Request:
     surface: str
     ts: datetime
     query: str | None = None
+
+
+def microseconds(ts: datetime) -> int:
+    """A timezone-aware moment as whole microseconds since the epoch, exactly.
+
+    Example:
+        >>> microseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+        1000000
+    """
+    return (ts - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,6 @@
+"""The one artifact of a release, checked by SHA-256 when it is opened; no pickle."""
+
+from rankloop.bundle.bundle import Bundle, Parts
+from rankloop.bundle.manifest import Manifest, verify
+
+__all__ = ["Bundle", "Manifest", "Parts", "verify"]
