@@ -68,9 +68,7 @@ def measure(function: Callable[..., Any], *arguments: Any, **named: Any) -> Peak
     return Peak(seconds, peak, value)
 
 
-def measure_command(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | Path | None = None
-) -> Peak:
+def measure_command(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> Peak:
     """Runs a command to its end and watches it; `env` is added to the environment.
 
     Raises:

@@ -57,9 +57,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _grids(record: Mapping[str, Any]) -> dict[str, Grid]:
-    bars = [
-        [bar["bar"], _text(bar["value"]), _text(bar["limit"]), "yes" if bar["holds"] else "no"] for bar in record["bars"]
-    ]
+    bars = [[bar["bar"], _text(bar["value"]), _text(bar["limit"]), "yes" if bar["holds"] else "no"] for bar in record["bars"]]
     grids = {"bars": (["bar", "value", "limit", "holds"], bars)}
     grids |= {part: _grid(record[part]) for part in ("figures", "versus")}
     return {title: grid for title, grid in grids.items() if grid[1]}
