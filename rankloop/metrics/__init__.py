@@ -1,0 +1,21 @@
+"""How good a ranking is: per query first, mean and interval last."""
+
+from rankloop.metrics._ranked import UndefinedMetric
+from rankloop.metrics.intervals import Interval, bootstrap_difference, bootstrap_mean
+from rankloop.metrics.lists import catalogue_coverage, exposure_gini, of_lists
+from rankloop.metrics.ranking import average_precision, ndcg, precision, recall, reciprocal_rank
+
+__all__ = [
+    "Interval",
+    "UndefinedMetric",
+    "average_precision",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "catalogue_coverage",
+    "exposure_gini",
+    "ndcg",
+    "of_lists",
+    "precision",
+    "recall",
+    "reciprocal_rank",
+]
