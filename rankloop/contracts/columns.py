@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["Columns", "GRADES", "KINDS", "SURFACES"]
+__all__ = ["GRADES", "KINDS", "SURFACES", "Columns"]
 
 
 class Columns:
@@ -38,6 +38,8 @@ class Columns:
     FEATURES: Final = "features"
     KIND: Final = "kind"
     VALUE: Final = "value"
+    # quarantine
+    REASONS: Final = "reasons"
 
 
 SURFACES: Final = ("job_feed", "job_search", "talent_search")

@@ -10,7 +10,7 @@ import polars as pl
 from rankloop.contracts.columns import Columns
 from rankloop.errors import DataError
 
-__all__ = ["REQUIRED", "SCHEMAS", "TABLES", "Tables", "UTC"]
+__all__ = ["REQUIRED", "SCHEMAS", "TABLES", "UTC", "Tables"]
 
 UTC: Final = pl.Datetime("us", "UTC")
 """Every time in Rankloop: microseconds, UTC."""
@@ -116,7 +116,7 @@ class Tables:
     def read(cls, folder: str | Path) -> "Tables":
         """Reads `<folder>/<table>.parquet` for each of the four tables."""
         files = {name: Path(folder) / f"{name}.parquet" for name in TABLES}
-        for name, file in files.items():
+        for file in files.values():
             if not file.is_file():
                 raise DataError(f"{file} is missing; a folder of contract tables holds one Parquet file a table")
         return cls(**{name: pl.read_parquet(file) for name, file in files.items()})
