@@ -1,0 +1,1 @@
+"""The edge of the system: HTTP, terminal and processes. Everything below is importable without it."""

@@ -1,0 +1,43 @@
+"""Who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+HEAVY = ("bentoml", "kfp", "lightgbm", "matplotlib", "numba", "ray", "torch")
+
+
+def imported(file: Path) -> set[str]:
+    """Every module a file imports, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def test_every_import_contract_of_pyproject_holds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    assert lint_imports(no_cache=True, no_logo=True) == 0
+
+
+def test_in_the_library_only_tuning_knows_ray_and_never_serve(root: Path) -> None:
+    using = {
+        str(file.relative_to(root)): {name for name in imported(file) if name.split(".")[0] == "ray"}
+        for file in (root / "rankloop").rglob("*.py")
+    }
+    assert {file for file, names in using.items() if names} <= {"rankloop/ranking/tuning.py"}
+    assert not any(name.startswith("ray.serve") for names in using.values() for name in names)
+
+
+@pytest.mark.parametrize("module", ["rankloop", "rankloop.contracts", "services.cli"])
+def test_importing_a_light_module_loads_nothing_heavy(module: str, root: Path) -> None:
+    code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

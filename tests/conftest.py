@@ -1,0 +1,33 @@
+"""What every test shares: a home folder that is thrown away, and property tests that never depend on the clock."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("rankloop", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("rankloop")
+
+QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_trace_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep their state under a folder of their own and send nothing anywhere."""
+    set_here = {"RANKLOOP_HOME": str(tmp_path_factory.mktemp("home")), **QUIET}
+    before = {name: os.environ.get(name) for name in set_here}
+    os.environ.update(set_here)
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).resolve().parent.parent
