@@ -7,16 +7,20 @@ import json
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 __all__ = ["EVENTS", "Say", "step"]
 
 EVENTS: Final = "RANKLOOP_EVENTS"
 """Environment variable: the file to append events to."""
 
-Say = Callable[[str], None]
+
+class Say(Protocol):
+    """Takes one line of progress, and facts that whoever watches may need (plain values)."""
+
+    def __call__(self, text: str, **facts: object) -> None: ...
 
 
 @contextmanager
@@ -35,7 +39,7 @@ def step(name: str) -> Iterator[Say]:
     started = time.monotonic()
     _tell(name, "starts")
     try:
-        yield lambda text: _tell(name, "says", text=text)
+        yield lambda text, **facts: _tell(name, "says", text=text, facts=facts)
     except BaseException as error:
         _tell(name, "failed", text=f"{type(error).__name__}: {error}", **_spent(started))
         raise

@@ -1,0 +1,45 @@
+"""Step: measure on the test window, and let the gate decide."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate(
+    tables: dsl.Input[dsl.Dataset],
+    features: dsl.Input[dsl.Dataset],
+    retrievers: dsl.Input[dsl.Model],
+    ranker: dsl.Input[dsl.Model],
+    recipe: dict,
+    champion: str,
+    evaluation: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+) -> str:
+    """Compares the candidate with the champion, the popular baseline and the logged order.
+
+    Args:
+        tables: the contract tables, with their quarantine.
+        features: the feature store.
+        retrievers: both fits.
+        ranker: the tuned ranker and its trials.
+        recipe: fields of `rankloop.recipe.Recipe`.
+        champion: the bundle's folder of the release that serves; empty when none does.
+        evaluation: the recorded numbers and the verdict, enough to replay the decision.
+        metrics: means, for a KFP UI.
+        report: one self-contained page.
+
+    Returns:
+        The verdict: `pass`, `fail`, or `not enough evidence`.
+    """
+    from monitoring.progress import step
+    from rankloop.evaluation import evaluate_files
+
+    with step("evaluate") as say:
+        inputs = {"tables": tables.path, "features": features.path, "retrievers": retrievers.path, "ranker": ranker.path}
+        result = evaluate_files(inputs, recipe, champion or None, evaluation.path, report.path, say)
+        result.write_means(metrics.path)
+        for name, value in result.means.items():
+            metrics.log_metric(name, value)
+        return result.verdict.outcome

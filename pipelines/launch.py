@@ -1,0 +1,235 @@
+"""Starts the release pipeline: here, on a KFP server, or only as YAML."""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from monitoring.progress import EVENTS
+from pipelines.events import Event, StepRecord, read_events, summarise
+from pipelines.fingerprints import code_version, data_version
+from pipelines.history import History
+from rankloop.errors import RankloopError
+
+__all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_release", "submit_release"]
+
+_POLL_SECONDS: Final = 0.2
+_QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "BENTOML_DO_NOT_TRACK": "True", "KFP_DISABLE_TELEMETRY": "1"}
+
+
+class PipelineFailed(RankloopError):
+    """A step of a run failed; the message names the step, its last words, and the log."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run is asked to do.
+
+    Attributes:
+        source: the adapter's name.
+        path: what it reads.
+        mapping: the YAML of the `mapping` source.
+        recipe: fields of `rankloop.recipe.Recipe` that differ from their defaults.
+        serve_api: Ray's dashboard.
+        serve_url: where requests are answered.
+        ray_address: the cluster to tune on; empty starts a local one for the step.
+    """
+
+    source: str
+    path: str
+    mapping: str = ""
+    recipe: Mapping[str, Any] | None = None
+    serve_api: str = "http://127.0.0.1:8265"
+    serve_url: str = "http://127.0.0.1:8000"
+    ray_address: str = ""
+
+    def parameters(self) -> dict[str, Any]:
+        """The pipeline's parameters, less the champion."""
+        return {
+            "source": self.source,
+            "path": self.path,
+            "mapping": self.mapping,
+            "data_version": data_version(self.path, self.mapping),
+            "code_version": code_version(),
+            "serve_api": self.serve_api,
+            "serve_url": self.serve_url,
+            "ray_address": self.ray_address,
+            "recipe": dict(self.recipe or {}),
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run went.
+
+    Attributes:
+        run_id: names the run's folder and its log.
+        folder: `<home>/runs/<run_id>`.
+        steps: in the pipeline's order.
+        verdict: `pass`, `fail` or `not enough evidence`.
+        evaluation: the recorded numbers and the gate's reasons, as `evaluate` wrote them.
+        report: the HTML page.
+        release_id: what serves now; None where the gate did not pass.
+        seconds: from start to end.
+    """
+
+    run_id: str
+    folder: Path
+    steps: tuple[StepRecord, ...]
+    verdict: str
+    evaluation: dict[str, Any]
+    report: Path
+    release_id: str | None
+    seconds: float
+
+
+def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = lambda event: None) -> RunResult:
+    """Runs the release pipeline on this machine and waits for its end.
+
+    What a step made is cached under `home`: an interrupted or failed run goes on where it stopped when it is
+    started again.
+
+    Args:
+        order: what to do.
+        home: the state folder, `RANKLOOP_HOME`.
+        on_event: is told each event as it happens.
+
+    Raises:
+        PipelineFailed: a step failed.
+    """
+    started = time.monotonic()
+    history = History(home)
+    parameters = order.parameters()
+    inputs = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+    champion = history.champion_for(inputs)
+    folder = _run_folder(home)
+    request = {
+        "parameters": parameters | {"champion": champion},
+        "root": str((home / "pipelines").resolve()),
+        "cache": str((home / "cache").resolve()),
+    }
+    (folder / "parameters.json").write_text(json.dumps(request, indent=2))
+    with _process(folder, home) as process:
+        events = _follow(process, folder / "events.jsonl", on_event)
+    if process.returncode != 0:
+        raise PipelineFailed(_last_words(events, folder))
+    result = _result(folder, events, time.monotonic() - started)
+    deployed = next(step for step in result.steps if step.name == "deploy").facts
+    history.record(folder.name, result.verdict, deployed, inputs=inputs, champion=champion)
+    return result
+
+
+def compile_release(file: Path) -> None:
+    """Writes the pipeline as KFP YAML."""
+    from kfp import compiler
+
+    from pipelines.release import release
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(release, str(file))
+
+
+def submit_release(order: Order, host: str, *, champion: str = "", token: str | None = None) -> str:
+    """Sends the pipeline to a KFP server.
+
+    Args:
+        order: what to do; paths and addresses as the cluster sees them.
+        host: the KFP API, such as `http://localhost:8888`.
+        champion: the bundle of the release that serves there.
+        token: a bearer token for the API.
+
+    Returns:
+        The run's id on that server.
+    """
+    from kfp import Client
+
+    from pipelines.release import release
+
+    client = Client(host=host, existing_token=token)
+    run = client.create_run_from_pipeline_func(release, arguments=order.parameters() | {"champion": champion})
+    return str(run.run_id)
+
+
+def _run_folder(home: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    folder = (home / "runs" / stamp).resolve()
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _process(folder: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, **_QUIET, EVENTS: str(folder / "events.jsonl"), "RANKLOOP_HOME": str(home.resolve())}
+    environment.setdefault("BENTOML_HOME", str((home / "bentoml").resolve()))
+    with (folder / "run.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local", str(folder)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _follow(process: subprocess.Popen[bytes], file: Path, on_event: Callable[[Event], None]) -> list[Event]:
+    events: list[Event] = []
+    offset = 0
+    while True:
+        running = process.poll() is None
+        fresh, offset = read_events(file, offset)
+        for event in fresh:
+            on_event(event)
+        events += fresh
+        if not running:
+            return events
+        time.sleep(_POLL_SECONDS)
+
+
+def _last_words(events: list[Event], folder: Path) -> str:
+    log = folder / "run.log"
+    failed = [event for event in events if event.event == "failed"]
+    if failed:
+        return f"step {failed[-1].step} failed: {failed[-1].text}\n  the whole log: {log}"
+    tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+    return f"the pipeline ended before its last step:\n{tail}\n  the whole log: {log}"
+
+
+def _result(folder: Path, events: list[Event], seconds: float) -> RunResult:
+    outputs = json.loads((folder / "outputs.json").read_text())
+    steps = summarise(events, ended=True)
+    evaluation = json.loads((Path(outputs["evaluation"]) / "evaluation.json").read_text())
+    return RunResult(
+        run_id=folder.name,
+        folder=folder,
+        steps=tuple(steps.values()),
+        verdict=outputs["verdict"],
+        evaluation=evaluation,
+        report=Path(outputs["report"]),
+        release_id=steps["deploy"].facts.get("release_id"),
+        seconds=seconds,
+    )

@@ -1,0 +1,44 @@
+"""The release pipeline: from a log to a deployed release, or to the reasons why not."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import build_features, deploy, evaluate, ingest, package, train_ranker, train_retrievers
+
+__all__ = ["release"]
+
+
+class Outputs(NamedTuple):
+    """What a run leaves, whether it passed or not."""
+
+    verdict: str
+    evaluation: dsl.Artifact
+    report: dsl.HTML
+
+
+@dsl.pipeline(name="release", description="Validate, build features, train, tune, evaluate, gate, package, deploy.")
+def release(
+    source: str,
+    path: str,
+    mapping: str = "",
+    data_version: str = "",
+    code_version: str = "",
+    champion: str = "",
+    serve_api: str = "http://127.0.0.1:8265",
+    serve_url: str = "http://127.0.0.1:8000",
+    ray_address: str = "",
+    recipe: dict = {},  # noqa: B006  (a pipeline's defaults are compiled, never mutated)
+) -> Outputs:
+    """Wiring only: names and edges."""
+    data = ingest(source=source, path=path, mapping=mapping, data_version=data_version, code_version=code_version)
+    tables = data.outputs["tables"]
+    features = build_features(tables=tables).outputs["features"]
+    retrievers = train_retrievers(tables=tables, recipe=recipe).outputs["retrievers"]
+    made = {"tables": tables, "features": features, "retrievers": retrievers, "recipe": recipe}
+    ranker = train_ranker(**made, ray_address=ray_address).outputs["ranker"]
+    judged = evaluate(**made, ranker=ranker, champion=champion)
+    with dsl.If(judged.outputs["Output"] == "pass", name="gate-passed"):
+        packed = package(**made, ranker=ranker, evaluation=judged.outputs["evaluation"])
+        deploy(bento=packed.outputs["bento"], serve_api=serve_api, serve_url=serve_url).set_caching_options(False)
+    return Outputs(judged.outputs["Output"], judged.outputs["evaluation"], judged.outputs["report"])
