@@ -1,0 +1,201 @@
+"""LambdaMART: boosted trees that learn to order lists, by LightGBM."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import ClassVar, Final, Self
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from rankloop.errors import ModelError, NotFitted
+from rankloop.ranking.base import Judged, Matrix, Ranker
+from rankloop.ranking.boosting import Boosting, BoostingRun
+from rankloop.ranking.checks import check_judged, check_names, check_width, with_preferences
+
+__all__ = ["LambdaMart"]
+
+_MODEL: Final = "model.txt"
+_RECORD: Final = "ranker.json"
+_FORMAT: Final = 1
+_NOT_FINITE: Final = re.compile(r"^leaf_value=.*(nan|inf)", re.MULTILINE | re.IGNORECASE)
+"""A threshold may well be infinite: it parts the missing values from the rest."""
+
+
+class LambdaMart(Ranker):
+    """Orders candidates by boosted regression trees whose gradients are those of nDCG.
+
+    Not a model of probabilities: scores are comparable within one request only. Missing values (NaN) go the way that
+    helped in training, at every split. The validation lists decide the number of trees, by nDCG@10, and nothing else.
+
+        for a pair i better than j:  lambda = -|change of nDCG if swapped| / (1 + exp(s_i - s_j))
+
+    With `unbiased` the logged position's part in a grade is estimated beside the trees and removed from the scores
+    (an additive bias per position; the aim is that of the paper below, the estimator is LightGBM's).
+
+    Args:
+        boosting: how it is grown; None is the default.
+
+    Attributes:
+        boosting: how it was grown.
+        curve: (rounds, validation nDCG@10) as it was grown; empty without validation.
+        rounds: trees kept.
+
+    Source: C. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82; G. Ke et al., "LightGBM", NeurIPS
+    2017; Z. Hu et al., "Unbiased LambdaMART", WWW 2019.
+
+    Example:
+        >>> rng = np.random.default_rng(1)
+        >>> skill_match = rng.random(400, dtype=np.float32)
+        >>> judged = Judged(
+        ...     features=skill_match[:, None],
+        ...     names=("skill_match",),
+        ...     grades=(skill_match > 0.7).astype(np.int32),
+        ...     positions=np.tile(np.arange(1, 11, dtype=np.int32), 40),
+        ...     sizes=np.full(40, 10),
+        ...     user_ids=np.arange(40).astype(object),
+        ... )
+        >>> ranker = LambdaMart(Boosting(rounds=5)).fit(judged, rng=rng)
+        >>> low, high = ranker.score(np.array([[0.2], [0.9]], np.float32))
+        >>> bool(high > low)
+        True
+    """
+
+    name: ClassVar[str] = "lambdamart"
+
+    def __init__(self, boosting: Boosting | None = None) -> None:
+        self.boosting = boosting or Boosting()
+        self.names: tuple[str, ...] = ()
+        self.curve: tuple[tuple[int, float], ...] = ()
+        self.rounds = 0
+        self._booster: lightgbm.Booster | None = None
+
+    def fit(self, train: Judged, validation: Judged | None = None, *, rng: np.random.Generator) -> Self:
+        """Grows the trees; keeps those up to the best validation nDCG@10.
+
+        Args:
+            train: what to learn from; requests whose grades are all alike are left out.
+            validation: decides when to stop; None grows every round.
+            rng: one draw of it seeds bagging and feature sampling.
+
+        Raises:
+            ModelError: lists that are empty, do not hold together, have no preference or no feature value; other
+                features in `validation`; nothing could be learned.
+        """
+        check_judged(train, "training")
+        if validation is not None:
+            check_judged(validation, "validation")
+            check_names(validation.names, train.names, "validation")
+            validation = with_preferences(validation, "validation")
+        run = BoostingRun(self.boosting, with_preferences(train, "training"), validation, int(rng.integers(2**31 - 1)))
+        looks = tuple(run.looks())
+        self.names = tuple(train.names)
+        self.curve = looks if validation is not None else ()
+        self.rounds = best_round(self.curve) if self.curve else looks[-1][0]
+        self._booster = _reread(run.booster, self.rounds)
+        if not self._gains().any():
+            raise ModelError(
+                f"no tree could be split: {len(train.grades)} rows are too few for min_data_in_leaf "
+                f"{self.boosting.min_data_in_leaf}, or no feature tells the grades apart"
+            )
+        return self
+
+    def score(self, features: Matrix) -> npt.NDArray[np.float32]:
+        """The sum of the trees' leaf values, `(rows,)`.
+
+        Raises:
+            NotFitted: before `fit` or `load`.
+            ModelError: another number of columns.
+        """
+        booster = self._fitted()
+        check_width(features, self.names)
+        if not len(features):
+            return np.empty(0, np.float32)
+        return np.asarray(booster.predict(features, num_threads=1), np.float32)
+
+    def contributions(self, features: Matrix) -> Matrix:
+        """Shapley values of each feature for each score, `(rows, features + 1)`; the last column is the constant.
+
+        A row sums to its score. About a hundred times slower than `score`: for the rows that are shown, not for all.
+
+        Raises:
+            NotFitted: before `fit` or `load`.
+            ModelError: another number of columns.
+
+        Source: S. Lundberg et al., "Consistent Individualized Feature Attribution for Tree Ensembles", 2018.
+        """
+        booster = self._fitted()
+        check_width(features, self.names)
+        if not len(features):
+            return np.empty((0, len(self.names) + 1), np.float32)
+        return np.asarray(booster.predict(features, pred_contrib=True, num_threads=1), np.float32)
+
+    def importance(self) -> dict[str, float]:
+        """Share of the loss reduction of all splits that is due to each feature, the largest first; sums to 1."""
+        gains = self._gains()
+        order = np.argsort(-gains, kind="stable")
+        return {self.names[i]: float(gains[i] / gains.sum()) for i in order}
+
+    def save(self, folder: Path) -> None:
+        """Writes `model.txt` (LightGBM's text) and `ranker.json` into an existing folder."""
+        record = {
+            "format": _FORMAT,
+            "ranker": self.name,
+            "names": self.names,
+            "rounds": self.rounds,
+            "curve": self.curve,
+            "boosting": asdict(self.boosting),
+        }
+        (folder / _MODEL).write_text(self._fitted().model_to_string(), encoding="utf-8")
+        (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            ModelError: a file is missing or of another format, a weight is NaN, or the widths differ.
+        """
+        try:
+            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            text = (folder / _MODEL).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder} holds no readable ranker ({error}); write it again with save") from error
+        if record.get("format") != _FORMAT or record.get("ranker") != cls.name:
+            raise ModelError(f"{folder / _RECORD} is of format {record.get('format')}, not {_FORMAT} of {cls.name}")
+        if found := _NOT_FINITE.search(text):
+            raise ModelError(f"{folder / _MODEL} has a leaf value of {found[1]}; train the ranker again")
+        ranker = cls(Boosting.of(record["boosting"]))
+        ranker.names, ranker.rounds = tuple(record["names"]), int(record["rounds"])
+        ranker.curve = tuple((int(rounds), float(value)) for rounds, value in record["curve"])
+        ranker._booster = _parsed(text, folder)
+        if ranker._booster.num_feature() != len(ranker.names) or ranker._booster.num_trees() != ranker.rounds:
+            raise ModelError(f"{folder}: the trees and the record differ in features or rounds; write both again with save")
+        return ranker
+
+    def _fitted(self) -> lightgbm.Booster:
+        if self._booster is None:
+            raise NotFitted("the ranker has learned nothing yet; call fit or load first")
+        return self._booster
+
+    def _gains(self) -> npt.NDArray[np.float64]:
+        return np.asarray(self._fitted().feature_importance("gain"), np.float64)
+
+
+def best_round(curve: tuple[tuple[int, float], ...]) -> int:
+    """The rounds of the highest value, the fewest of equals."""
+    return max(curve, key=lambda look: (look[1], -look[0]))[0]
+
+
+def _reread(booster: lightgbm.Booster, rounds: int) -> lightgbm.Booster:
+    """The first trees alone, read back from their text: what is scored now is what `load` will give."""
+    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=rounds))
+
+
+def _parsed(text: str, folder: Path) -> lightgbm.Booster:
+    try:
+        return lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as error:
+        raise ModelError(f"{folder / _MODEL} is not a LightGBM model ({error}); write it again with save") from error
