@@ -227,7 +227,7 @@ def _relevant_above(lists: Ranked) -> Floats:
     running = np.concatenate([[0.0], np.cumsum(lists.gains)])
     row = np.arange(len(lists.rank))
     group_start, request_start = row - (lists.rank - 1 - lists.before), row - (lists.rank - 1)
-    return running[group_start] - running[request_start]
+    return np.asarray(running[group_start] - running[request_start], np.float64)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

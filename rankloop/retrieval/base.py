@@ -87,7 +87,9 @@ def top(scores: Scores, k: int) -> Candidates:
         array([2, 0])
     """
     known = np.flatnonzero(~np.isnan(scores))
-    if len(known) > k:
+    if k < 1:
+        known = known[:0]
+    elif len(known) > k:
         # a partition by value alone would break ties by memory order, so ties at the border are resolved after it
         border = np.partition(scores[known], len(known) - k)[len(known) - k]
         known = known[scores[known] >= border]

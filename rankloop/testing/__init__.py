@@ -1,0 +1,7 @@
+"""The tests that every retriever and ranker inherits, and a world whose right answers are known by construction."""
+
+from rankloop.testing.rankers import RankerContract
+from rankloop.testing.retrievers import RetrieverContract
+from rankloop.testing.world import group_of, known_request, known_world
+
+__all__ = ["RankerContract", "RetrieverContract", "group_of", "known_request", "known_world"]
