@@ -107,10 +107,10 @@ _TYPES: Final[dict[object, tuple[str, str]]] = {
 }
 
 
-def _types(table: str) -> list[Rule]:
+def _types(table: str, budget: Budget) -> list[Rule]:
     """Every value could be read as its column's type."""
     read = [(column, *_TYPES[dtype]) for column, dtype in SCHEMAS[table].items()]
-    return [Rule(table, f"{column} is {what}", pl.col(unreadable(column)), remedy + ".", NONE) for column, what, remedy in read]
+    return [Rule(table, f"{column} is {what}", pl.col(unreadable(column)), remedy + ".", budget) for column, what, remedy in read]
 
 
 def _present(table: str, budget: Budget) -> list[Rule]:
@@ -166,7 +166,7 @@ _EARLY = "Two clocks disagree, or created_at is the time of the last change; giv
 
 RULES: Final[tuple[Rule, ...]] = (
     # items
-    *_types("items"),
+    *_types("items", NONE),
     *_present("items", NONE),
     Rule("items", "item_id is unique", _unique(Columns.ITEM_ID), _SNAPSHOTS, NONE),
     Rule("items", "budget is 0 or more", _BUDGET < 0, _NEGATIVE),
@@ -174,7 +174,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("items", "closed_at is after created_at", _CLOSED <= _CREATED, "Swap them, or make closed_at null while it is open."),
     *finite("items", _numbers("items")),
     # users
-    *_types("users"),
+    *_types("users", NONE),
     *_present("users", NONE),
     Rule("users", "user_id is unique", _unique(Columns.USER_ID), _SNAPSHOTS, NONE),
     Rule("users", "hourly_rate is 0 or more", _RATE < 0, _NEGATIVE),
@@ -182,7 +182,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("users", "utc_offset_hours is from -12 to 14", ~_OFFSET.is_between(-12, 14), "Give hours, not minutes or seconds."),
     *finite("users", _numbers("users")),
     # impressions
-    *_types("impressions"),
+    *_types("impressions", FEW),
     *_present("impressions", FEW),
     Rule("impressions", f"surface is one of {', '.join(SURFACES)}", ~_SURFACE.is_in(SURFACES), "Map your places to these."),
     Rule("impressions", "position is 1 or more", _POSITION < 1, "Positions count from 1; add 1 where yours count from 0."),
@@ -205,7 +205,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "A request_id is used for two demands; make it unique, for example by adding the user and the second.",
     ),
     # outcomes
-    *_types("outcomes"),
+    *_types("outcomes", FEW),
     *_present("outcomes", FEW),
     Rule("outcomes", f"kind is one of {', '.join(KINDS)}", ~_KIND.is_in(KINDS), "Map your events to these with `kinds`."),
     *finite("outcomes", _numbers("outcomes")),

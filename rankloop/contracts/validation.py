@@ -19,6 +19,7 @@ from rankloop.errors import ContractBreach, DataError
 __all__ = ["RuleResult", "Validated", "examine", "validate"]
 
 _EXAMPLES: Final = 3
+_WIDEST: Final = 100
 _JUDGED_IN_ORDER: Final = ("items", "users", "impressions", "outcomes")
 
 _REQUEST_AT: Final = pl.col(Columns.TS).min().over(Columns.REQUEST_ID)
@@ -43,7 +44,7 @@ class RuleResult:
         rows: rows of the table.
         count: rows that broke the rule.
         holds: whether that is within the budget.
-        examples: up to three of the rows, as the source gave them.
+        examples: up to three of the rows, as the source gave them, long texts cut.
         remedy: what to do about it.
     """
 
@@ -170,9 +171,15 @@ def _with_reasons(raw: pl.DataFrame, broken: pl.DataFrame, bad: pl.Series) -> pl
 
 def _result(rule: Rule, broken: pl.Series, raw: pl.DataFrame, budgets: Budgets) -> RuleResult:
     count = int(broken.sum())
-    examples = tuple(raw.filter(broken).head(_EXAMPLES).to_dicts()) if count else ()
+    shown = raw.filter(broken).head(_EXAMPLES).to_dicts() if count else []
+    examples = tuple({column: _cut(value) for column, value in row.items()} for row in shown)
     holds = budgets.of(rule).holds(count, raw.height)
     return RuleResult(rule.table, rule.name, raw.height, count, holds, examples, rule.remedy)
+
+
+def _cut(value: object) -> object:
+    long = isinstance(value, str) and len(value) > _WIDEST
+    return f"{str(value)[: _WIDEST - 1]}…" if long else value
 
 
 def _as_json(value: object) -> str:
