@@ -1,0 +1,92 @@
+"""Which of an item's terms a request holds, for many items at once."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rankloop.vocabulary import Vocabulary
+
+__all__ = ["Matched", "Overlap"]
+
+Codes = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+
+class Matched(NamedTuple):
+    """What rows share with their requests.
+
+    Attributes:
+        count: `(rows,)` float64, distinct terms of the item that the request holds.
+        weight: `(rows,)` float64, the sum of these terms' weights.
+    """
+
+    count: Numbers
+    weight: Numbers
+
+
+class Overlap:
+    """The distinct terms of every item, as one sparse matrix, weighted by their rarity.
+
+    The weight of a term is `ln((items + 1) / (items that hold it + 1)) + 1`, so a term that no item holds weighs
+    most and one that all hold weighs 1. It says nothing of order or repetition: that is BM25.
+
+    Args:
+        lists: the terms of each item.
+
+    Source:
+        K. Sparck Jones, "A statistical interpretation of term specificity", 1972; smoothed as in scikit-learn.
+
+    Example:
+        >>> skills = Overlap([["python", "sql"], ["logo"]])
+        >>> skills.match([skills.codes(["python", "logo"])], owner=np.array([0, 0]), items=np.array([0, 1])).count
+        array([1., 1.])
+    """
+
+    def __init__(self, lists: Sequence[Iterable[str]]) -> None:
+        sets = [sorted(set(terms)) for terms in lists]
+        self.vocabulary = Vocabulary(sorted({term for terms in sets for term in terms}))
+        self.counts = np.array([len(terms) for terms in sets], np.float64)
+        self._start = np.concatenate(([0], np.cumsum(self.counts, dtype=np.int64)))
+        self._terms = self.vocabulary.encode([term for terms in sets for term in terms])
+        held = np.bincount(self._terms, minlength=len(self.vocabulary))
+        self._weights = np.log((len(sets) + 1) / (held + 1)) + 1
+        self._strange = float(np.log(len(sets) + 1) + 1)
+        row = np.repeat(np.arange(len(sets)), np.diff(self._start))
+        self.weights = np.bincount(row, self._weights[self._terms], minlength=len(sets))
+        """`(items,)`: the weight of all terms of each item."""
+
+    def codes(self, terms: Iterable[str]) -> Codes:
+        """The codes of the distinct terms that any item holds, sorted."""
+        known = self.vocabulary.encode(sorted(set(terms)))
+        return known[known >= 0]
+
+    def weight(self, terms: Iterable[str]) -> float:
+        """The weight of distinct terms, whether or not an item holds them."""
+        codes = self.vocabulary.encode(sorted(set(terms)))
+        return float(self._weights[codes[codes >= 0]].sum()) + self._strange * int((codes < 0).sum())
+
+    def match(self, held: Sequence[Codes], owner: Codes, items: Codes) -> Matched:
+        """What each row's item shares with the row's request.
+
+        Args:
+            held: by request, its sorted distinct codes, as `codes` returns them.
+            owner: `(rows,)` int64, each row's request.
+            items: `(rows,)` int64, each row's item.
+        """
+        size = len(self.vocabulary)
+        lengths = np.array([len(codes) for codes in held], np.int64)
+        if not lengths.any():
+            return Matched(np.zeros(len(items)), np.zeros(len(items)))
+        # (request, term) as one number: sorted, because the requests are and each one's codes are
+        hay = np.concatenate(held) + np.repeat(np.arange(len(held)), lengths) * size
+        first, count = self._start[items], self._start[items + 1] - self._start[items]
+        row = np.repeat(np.arange(len(items)), count)
+        ends = np.cumsum(count)
+        terms = self._terms[np.arange(len(row)) + np.repeat(first - (ends - count), count)]
+        needle = owner[row] * size + terms
+        hit = hay[np.minimum(np.searchsorted(hay, needle), len(hay) - 1)] == needle
+        row, terms = row[hit], terms[hit]
+        number = np.bincount(row, minlength=len(items)).astype(np.float64)
+        return Matched(number, np.bincount(row, self._weights[terms], minlength=len(items)))
