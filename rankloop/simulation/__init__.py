@@ -1,0 +1,8 @@
+"""A work marketplace whose true preferences are known."""
+
+from rankloop.simulation.faults import CategoryVanishes, Fault, GoesNull, TastesShift, UnitChange
+from rankloop.simulation.market import Marketplace
+from rankloop.simulation.scale import Scale
+from rankloop.simulation.truth import Truth
+
+__all__ = ["CategoryVanishes", "Fault", "GoesNull", "Marketplace", "Scale", "TastesShift", "Truth", "UnitChange"]

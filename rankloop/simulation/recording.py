@@ -1,0 +1,158 @@
+"""Writes the log down as the four contract tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from rankloop.contracts import SCHEMAS, UTC, Columns, Tables
+from rankloop.errors import DataError
+from rankloop.simulation.arrays import Ints
+from rankloop.simulation.build import Texts
+from rankloop.simulation.clicks import KIND_NAMES
+from rankloop.simulation.faults import Fault, record
+from rankloop.simulation.scale import Scale
+from rankloop.simulation.simulate import Impressions, Log, Outcomes
+from rankloop.simulation.vocabulary import lexicon
+from rankloop.simulation.world import World
+
+__all__ = ["identifiers", "outcome_frame", "rows", "tables"]
+
+
+def identifiers(prefix: str, n: int) -> pl.Series:
+    """The ids of n rows.
+
+    Example:
+        >>> identifiers("j", 2).to_list()
+        ['j0000000', 'j0000001']
+    """
+    return pl.Series([f"{prefix}{row:07d}" for row in range(n)], dtype=pl.String)
+
+
+def rows(ids: Sequence[str], prefix: str, n: int) -> Ints:
+    """The rows of ids, `(len(ids),)`.
+
+    Raises:
+        DataError: an id was not given out by this marketplace.
+    """
+    numbers = np.array([int(i[1:]) if i[:1] == prefix and i[1:].isdigit() else -1 for i in ids], np.int64)
+    strange = np.flatnonzero((numbers < 0) | (numbers >= n))
+    if len(strange):
+        what = f"{prefix}0000000 to {prefix}{n - 1:07d}"
+        raise DataError(f"{ids[strange[0]]!r} is unknown to this marketplace; its ids of this kind are {what}")
+    return numbers
+
+
+def tables(log: Log, texts: Texts, faults: Sequence[Fault], scale: Scale) -> Tables:
+    """The four tables in contract columns, in order of time, with the faults of recording."""
+    frames = {
+        "items": _items(log.world, texts),
+        "users": _users(log.world, texts),
+        "impressions": _impressions(log.world, log.impressions),
+        "outcomes": _outcomes(log.world, log.outcomes),
+    }
+    return Tables.from_frames({name: record(frame, name, faults, scale) for name, frame in frames.items()})
+
+
+def outcome_frame(
+    ts: Ints, user: pl.Series, item: pl.Series, request: pl.Series, kind: Ints, value: npt.NDArray[np.floating]
+) -> pl.DataFrame:
+    """Outcomes in contract columns; a NaN value is null."""
+    return pl.DataFrame(
+        {
+            Columns.TS: _times(ts),
+            Columns.USER_ID: user,
+            Columns.ITEM_ID: item,
+            Columns.REQUEST_ID: request,
+            Columns.KIND: pl.Series(KIND_NAMES, dtype=pl.String).gather(kind),
+            Columns.VALUE: pl.Series(value.astype(np.float64)).fill_nan(None),
+        },
+        schema=SCHEMAS["outcomes"],
+    )
+
+
+def _times(ts: Ints) -> pl.Series:
+    return pl.Series(ts, dtype=pl.Int64).cast(UTC)
+
+
+def _names(names: Sequence[str], places: Ints) -> pl.Series:
+    """Names by place; null where the place is -1."""
+    known = pl.Series([*names, None], dtype=pl.String)
+    return known.gather(np.where(places < 0, len(names), places))
+
+
+def _skill_lists(skills: Ints) -> pl.Series:
+    names = lexicon().skills
+    return pl.Series([[names[s] for s in row if s >= 0] for row in skills.tolist()], dtype=pl.List(pl.String))
+
+
+def _items(world: World, texts: Texts) -> pl.DataFrame:
+    """Jobs created before the end of history; a close after it is not known yet."""
+    jobs, words = world.jobs, lexicon()
+    closed = _times(world.closed)
+    return pl.DataFrame(
+        {
+            Columns.ITEM_ID: identifiers("j", len(jobs.created)),
+            Columns.TITLE: texts.titles,
+            Columns.DESCRIPTION: texts.descriptions,
+            Columns.CATEGORY: _names([c.name for c in words.categories], jobs.category),
+            Columns.SKILLS: _skill_lists(jobs.skills),
+            Columns.COUNTRY: _names([c.name for c in words.countries], world.clients.country[jobs.owner]),
+            Columns.BUDGET: jobs.budget.astype(np.float64),
+            Columns.DURATION_DAYS: jobs.duration.astype(np.float64),
+            Columns.OWNER_ID: identifiers("c", len(world.clients.country)).gather(jobs.owner),
+            Columns.CREATED_AT: _times(jobs.created),
+            Columns.CLOSED_AT: pl.select(pl.when(pl.lit(world.closed < world.end)).then(closed)).to_series(),
+        },
+        schema=SCHEMAS["items"],
+    )
+
+
+def _users(world: World, texts: Texts) -> pl.DataFrame:
+    people, words = world.people, lexicon()
+    return pl.DataFrame(
+        {
+            Columns.USER_ID: identifiers("u", len(people.created)),
+            Columns.HEADLINE: texts.headlines,
+            Columns.SKILLS: _skill_lists(people.skills),
+            Columns.COUNTRY: _names([c.name for c in words.countries], people.country),
+            Columns.HOURLY_RATE: people.rate.astype(np.float64),
+            Columns.EXPERIENCE_YEARS: people.experience.astype(np.float64),
+            Columns.UTC_OFFSET_HOURS: world.offsets[people.country].astype(np.float64),
+            Columns.CREATED_AT: _times(people.created),
+        },
+        schema=SCHEMAS["users"],
+    )
+
+
+def _impressions(world: World, shown: Impressions) -> pl.DataFrame:
+    n = len(shown.ts)
+    surfaces = pl.Series(["job_feed", "job_search"], dtype=pl.String)
+    requests = int(shown.request.max(initial=-1)) + 1
+    return pl.DataFrame(
+        {
+            Columns.REQUEST_ID: identifiers("r", requests).gather(shown.request),
+            Columns.TS: _times(shown.ts),
+            Columns.SURFACE: surfaces.gather((shown.query >= 0).astype(np.int64)),
+            Columns.USER_ID: identifiers("u", len(world.people.created)).gather(shown.user),
+            Columns.QUERY: _names(world.queries.text.tolist(), shown.query),
+            Columns.ITEM_ID: identifiers("j", len(world.jobs.created)).gather(shown.item),
+            Columns.POSITION: shown.position.astype(np.int32),
+            Columns.PROPENSITY: shown.propensity.astype(np.float64),
+            Columns.RELEASE_ID: pl.Series([None], dtype=pl.String).new_from_index(0, n),
+            Columns.FEATURES: pl.Series([None], dtype=pl.List(pl.Float32)).new_from_index(0, n),
+        },
+        schema=SCHEMAS["impressions"],
+    )
+
+
+def _outcomes(world: World, done: Outcomes) -> pl.DataFrame:
+    return outcome_frame(
+        done.ts,
+        identifiers("u", len(world.people.created)).gather(done.user),
+        identifiers("j", len(world.jobs.created)).gather(done.item),
+        identifiers("r", int(done.request.max(initial=-1)) + 1).gather(done.request),
+        done.kind,
+        done.value,
+    )
