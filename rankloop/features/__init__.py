@@ -9,6 +9,8 @@ from rankloop.features.relations import relations
 from rankloop.features.store import FeatureStore
 
 __all__ = [
+    "KEYS",
+    "VALID_FROM",
     "Assembler",
     "Batch",
     "Cross",
@@ -17,8 +19,6 @@ __all__ = [
     "Feature",
     "FeatureStore",
     "FeatureView",
-    "KEYS",
-    "VALID_FROM",
     "check_leaks",
     "compute",
     "fingerprint",

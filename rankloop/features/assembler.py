@@ -24,7 +24,6 @@ __all__ = ["Assembler"]
 Codes = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float32]
 
-_ASKED: Final = (Columns.USER_ID, Columns.QUERY, Columns.COUNTRY, Columns.SURFACE)
 _SHOWN: Final = (Columns.ITEM_ID, Columns.CATEGORY, Columns.OWNER_ID)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -77,7 +76,7 @@ class Assembler:
             Clock(asking),
             LogRatios(store.names),
         )
-        self._shown = {key: self._coded(key, shown[key]) for key in _SHOWN if key in store.vocabularies}
+        self._shown: dict[str, Codes] = {key: self._coded(key, shown[key]) for key in _SHOWN if key in store.vocabularies}
         self._country = self._coded(Columns.COUNTRY, asking[Columns.COUNTRY])
         self.features = self._features()
         self.names = tuple(feature.name for feature in self.features)
@@ -199,8 +198,8 @@ def _of_catalogue(items: pl.DataFrame, catalogue: Vocabulary) -> pl.DataFrame:
     known = Vocabulary(_unique(items, Columns.ITEM_ID))
     rows = known.encode(catalogue.terms)
     if (rows < 0).any():
-        missing = [catalogue.terms[i] for i in np.flatnonzero(rows < 0)[:3]]
-        raise DataError(f"{int((rows < 0).sum())} items of the catalogue are not in the items table, such as {missing}; pass all of them")
+        missing = [catalogue.terms[i] for i in np.flatnonzero(rows < 0)]
+        raise DataError(f"{len(missing)} items of the catalogue are not in the items table, such as {missing[:3]}; pass them all")
     return items[rows]
 
 

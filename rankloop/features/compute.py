@@ -1,11 +1,12 @@
 """Feature views run over the tables, every row checked before anybody may use it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from rankloop.contracts import UTC, Tables
+from rankloop.contracts import UTC as UTC_TIMES
+from rankloop.contracts import Tables
 from rankloop.errors import DataError
 from rankloop.features.engine import DuckDb, Engine
 from rankloop.features.registry import VALID_FROM, FeatureView, names_of
@@ -81,7 +82,7 @@ def check_leaks(views: Sequence[FeatureView], tables: Tables, at: Sequence[datet
 
 def _end(tables: Tables) -> datetime | None:
     last = last_moment(tables)
-    return None if last is None else datetime(last.year, last.month, last.day, tzinfo=timezone.utc) + timedelta(days=1)
+    return None if last is None else datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def _body(view: FeatureView) -> str:
@@ -97,7 +98,9 @@ def _query(view: FeatureView, types: Mapping[str, str], end: datetime | None) ->
         columns.append(f"CAST({feature.name} AS {kind}) AS {feature.name}")
     rules = [f"{key} IS NOT NULL" for key in view.keys]
     if end is not None:
-        rules.append(f"({VALID_FROM} <= TIMESTAMPTZ '{end.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}+00' OR {VALID_FROM} IS NULL)")
+        latest = f"TIMESTAMPTZ '{end.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
+        # a null passes, so that it is found and named
+        rules.append(f"({VALID_FROM} <= {latest} OR {VALID_FROM} IS NULL)")
     order = ", ".join((*view.keys, VALID_FROM))
     return f"SELECT {', '.join(columns)}\nFROM (\n{_body(view)}\n)\nWHERE {' AND '.join(rules)}\nORDER BY {order}"
 
@@ -105,33 +108,34 @@ def _query(view: FeatureView, types: Mapping[str, str], end: datetime | None) ->
 def _check_columns(view: FeatureView, types: Mapping[str, str]) -> None:
     missing = [name for name in view.columns if name not in types]
     if missing:
-        raise DataError(f"{view.file}: column {missing[0]!r} is in the header but not returned; it returns {list(types)}")
+        raise _wrong(view, missing[0], f"is in the header but not returned; the view returns {list(types)}")
     extra = [name for name in types if name not in view.columns]
     if extra:
-        raise DataError(f"{view.file}: column {extra[0]!r} is returned but not in the header; add a `-- feature:` line or drop it")
+        raise _wrong(view, extra[0], "is returned but not in the header; add a `-- feature:` line or drop it")
     if types[VALID_FROM] != _MOMENT:
-        raise DataError(f"{view.file}: column {VALID_FROM!r} is {types[VALID_FROM]}; it must be {_MOMENT} (cast a date to TIMESTAMPTZ)")
+        raise _wrong(view, VALID_FROM, f"is {types[VALID_FROM]}; it must be {_MOMENT}: cast a date or a time to TIMESTAMPTZ")
     for feature in view.features:
         kind = types[feature.name]
         age = kind.startswith("TIMESTAMP")
         if not age and kind not in _NUMBERS and not kind.startswith(_FLOATS):
-            raise DataError(f"{view.file}: column {feature.name!r} is {kind}; a feature is a number, a truth value or a time")
+            raise _wrong(view, feature.name, f"is {kind}; a feature is a number, a truth value or a time")
         if age and feature.unit != "days":
-            raise DataError(f"{view.file}: column {feature.name!r} is a time, served as an age: its unit is days, not {feature.unit!r}")
+            raise _wrong(view, feature.name, f"is a time, served as an age: its unit is days, not {feature.unit!r}")
 
 
 def _checked(view: FeatureView, frame: pl.DataFrame, start: datetime | None) -> pl.DataFrame:
     moments = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
-    frame = frame.with_columns(pl.col(moments).cast(UTC))
-    if frame[VALID_FROM].null_count():
-        raise DataError(f"{view.file}: column {VALID_FROM!r} is null in {frame[VALID_FROM].null_count()} rows; say from when a row holds")
+    frame = frame.with_columns(pl.col(moments).cast(UTC_TIMES))
+    nulls = frame[VALID_FROM].null_count()
+    if nulls:
+        raise _wrong(view, VALID_FROM, f"is null in {nulls} rows; say from when a row holds, or leave the row out")
     same_key = pl.all_horizontal(pl.col(key) == pl.col(key).shift(-1) for key in view.keys).fill_null(False)
     after = pl.col(VALID_FROM).shift(-1)
     twice = frame.filter(same_key & (after == pl.col(VALID_FROM)))
     if twice.height:
         shown = twice.row(0, named=True)
         where = {name: str(shown[name]) for name in (*view.keys, VALID_FROM)}
-        raise DataError(f"{view.file}: {twice.height} rows have the key and {VALID_FROM!r} of another, such as {where}; aggregate them")
+        raise _wrong(view, VALID_FROM, f"repeats for a key in {twice.height} rows, such as {where}; aggregate them to one row")
     if start is None:
         return frame
     return frame.filter(~(same_key & (after <= start).fill_null(False)))
@@ -157,7 +161,13 @@ def _compare(view: FeatureView, known: pl.DataFrame, then: pl.DataFrame, moment:
 def _leak(view: FeatureView, column: str, rows: pl.DataFrame, moment: datetime) -> DataError:
     first = rows.row(0, named=True)
     where = {name: str(first[name]) for name in (*view.keys, VALID_FROM)}
-    return DataError(
-        f"{view.file}: column {column!r} leaks: the row {where} is another once everything from {moment} on is removed; "
-        f"a row may use only what happened strictly before its {VALID_FROM}"
+    return _wrong(
+        view,
+        column,
+        f"leaks: the row {where} is another once everything from {moment} on is removed; "
+        f"a row may use only what happened strictly before its {VALID_FROM}",
     )
+
+
+def _wrong(view: FeatureView, column: str, what: str) -> DataError:
+    return DataError(f"{view.file}: column {column!r} {what}")

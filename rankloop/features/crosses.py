@@ -47,7 +47,9 @@ class Batch:
 class Cross(Protocol):
     """One family of features computed from both sides of a row."""
 
-    features: tuple[Feature, ...]
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What it computes, in order."""
 
     def values(self, batch: Batch) -> list[Numbers]:
         """For each feature `(rows,)` float64, NaN where it is undefined."""
@@ -67,9 +69,10 @@ class SkillMatch:
     )
 
     def __init__(self, items: pl.DataFrame, users: pl.DataFrame) -> None:
-        self._overlap = Overlap([_skills(skills) for skills in items[Columns.SKILLS]])
-        self._held = [self._overlap.codes(_skills(skills)) for skills in users[Columns.SKILLS]]
-        self._names_some = np.array([bool(skills is not None and len(skills)) for skills in users[Columns.SKILLS]])
+        held = [_skills(skills) for skills in users[Columns.SKILLS].to_list()]
+        self._overlap = Overlap([_skills(skills) for skills in items[Columns.SKILLS].to_list()])
+        self._held = [self._overlap.codes(skills) for skills in held]
+        self._names_some = np.array([bool(skills) for skills in held])
 
     def values(self, batch: Batch) -> list[Numbers]:
         """Count, share, weighted share."""
@@ -97,7 +100,7 @@ class TextMatch:
 
     def __init__(self, items: pl.DataFrame, users: pl.DataFrame) -> None:
         self._title = Overlap([tokens(title) for title in items[Columns.TITLE]])
-        self._skills = Overlap([tokens(" ".join(() if s is None else s)) for s in items[Columns.SKILLS]])
+        self._skills = Overlap([tokens(" ".join(() if s is None else s)) for s in items[Columns.SKILLS].to_list()])
         headlines = [tokens(headline) for headline in users[Columns.HEADLINE]]
         self._headlines = [self._title.codes(words) for words in headlines]
         self._has_headline = np.array([bool(words) for words in headlines])
@@ -162,6 +165,16 @@ class Clock:
         return [hour[batch.owner], weekday[batch.owner].astype(np.float64)]
 
 
+_RATIOS: Final = (
+    ("rate_fit", "pay a day over 8 hours of the freelancer's rate", "item_daily_pay", "user_hourly_rate"),
+    ("budget_fit", "budget over that of the jobs the freelancer clicks on", "item_budget", "user_clicked_budget"),
+    ("duration_fit", "duration over that of the jobs the freelancer clicks on", "item_duration_days", "user_clicked_duration"),
+    ("pay_fit", "pay a day over that of the jobs the freelancer applies to", "item_daily_pay", "user_applied_daily_pay"),
+    ("price_level", "budget over what the category usually pays", "item_budget", "category_budget"),
+)
+"""Name, meaning, and the two features of the store."""
+
+
 class LogRatios:
     """Natural logarithms of ratios of two features of the store; trees find differences and not ratios.
 
@@ -171,27 +184,11 @@ class LogRatios:
         names: the features of the store.
     """
 
-    _RATIOS: Final = (
-        (Feature("rate_fit", "pay a day over 8 hours of the freelancer's rate", "log ratio"), "item_daily_pay", "user_hourly_rate"),
-        (Feature("budget_fit", "budget over that of the jobs the freelancer clicks on", "log ratio"), "item_budget", "user_clicked_budget"),
-        (
-            Feature("duration_fit", "duration over that of the jobs the freelancer clicks on", "log ratio"),
-            "item_duration_days",
-            "user_clicked_duration",
-        ),
-        (
-            Feature("pay_fit", "pay a day over that of the jobs the freelancer applies to", "log ratio"),
-            "item_daily_pay",
-            "user_applied_daily_pay",
-        ),
-        (Feature("price_level", "budget over what the category usually pays", "log ratio"), "item_budget", "category_budget"),
-    )
-
     def __init__(self, names: Sequence[str]) -> None:
         place = {name: i for i, name in enumerate(names)}
-        there = [(feature, place[a], place[b]) for feature, a, b in self._RATIOS if a in place and b in place]
-        self.features = tuple(feature for feature, _, _ in there)
-        self._columns = [(a, b) for _, a, b in there]
+        there = [ratio for ratio in _RATIOS if ratio[2] in place and ratio[3] in place]
+        self.features = tuple(Feature(name, meaning, "log ratio") for name, meaning, _, _ in there)
+        self._columns = [(place[a], place[b]) for _, _, a, b in there]
 
     def values(self, batch: Batch) -> list[Numbers]:
         """One column a ratio."""
@@ -207,8 +204,11 @@ def _skills(skills: Sequence[str] | None) -> list[str]:
 
 
 def _ratio(part: Numbers, whole: Numbers) -> Numbers:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    share = np.full(len(part), np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
 
 
 def _log(values: Matrix) -> Numbers:
-    return np.log(values, out=np.full(len(values), np.nan), where=values > 0, dtype=np.float64)
+    wide = values.astype(np.float64)
+    return np.log(np.where(wide > 0, wide, np.nan))

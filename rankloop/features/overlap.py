@@ -18,11 +18,11 @@ class Matched(NamedTuple):
     """What rows share with their requests.
 
     Attributes:
-        count: `(rows,)` float64, distinct terms of the item that the request holds.
+        number: `(rows,)` float64, distinct terms of the item that the request holds.
         weight: `(rows,)` float64, the sum of these terms' weights.
     """
 
-    count: Numbers
+    number: Numbers
     weight: Numbers
 
 
@@ -40,7 +40,7 @@ class Overlap:
 
     Example:
         >>> skills = Overlap([["python", "sql"], ["logo"]])
-        >>> skills.match([skills.codes(["python", "logo"])], owner=np.array([0, 0]), items=np.array([0, 1])).count
+        >>> skills.match([skills.codes(["python", "logo"])], owner=np.array([0, 0]), items=np.array([0, 1])).number
         array([1., 1.])
     """
 
@@ -54,7 +54,7 @@ class Overlap:
         self._weights = np.log((len(sets) + 1) / (held + 1)) + 1
         self._strange = float(np.log(len(sets) + 1) + 1)
         row = np.repeat(np.arange(len(sets)), np.diff(self._start))
-        self.weights = np.bincount(row, self._weights[self._terms], minlength=len(sets))
+        self.weights = _sums(row, self._weights[self._terms], len(sets))
         """`(items,)`: the weight of all terms of each item."""
 
     def codes(self, terms: Iterable[str]) -> Codes:
@@ -89,4 +89,8 @@ class Overlap:
         hit = hay[np.minimum(np.searchsorted(hay, needle), len(hay) - 1)] == needle
         row, terms = row[hit], terms[hit]
         number = np.bincount(row, minlength=len(items)).astype(np.float64)
-        return Matched(number, np.bincount(row, self._weights[terms], minlength=len(items)))
+        return Matched(number, _sums(row, self._weights[terms], len(items)))
+
+
+def _sums(row: Codes, weights: Numbers, rows: int) -> Numbers:
+    return np.bincount(row, weights, minlength=rows).astype(np.float64, copy=False)

@@ -139,8 +139,9 @@ def names_of(views: Sequence[FeatureView]) -> tuple[str, ...]:
     owner: dict[str, str] = {}
     for view in views:
         for feature in view.features:
-            if feature.name in owner:
-                raise DataError(f"feature {feature.name!r} is in {owner[feature.name]} and in {view.file}; names are unique: rename one")
+            other = owner.get(feature.name)
+            if other is not None:
+                raise DataError(f"feature {feature.name!r} is in {other} and in {view.file}; names are unique: rename one")
             owner[feature.name] = view.file
     twice = _repeated(view.name for view in views)
     if twice:
@@ -193,4 +194,8 @@ def _check(view: FeatureView) -> None:
 
 def _repeated(names: Iterable[str]) -> str | None:
     seen: set[str] = set()
-    return next((name for name in names if name in seen or seen.add(name)), None)
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

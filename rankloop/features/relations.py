@@ -32,7 +32,7 @@ def relations(tables: Tables) -> dict[str, pl.DataFrame]:
     |---|---|
     | items, users | nothing |
     | impressions | `day`; `query` normalised; the item's `category`, `owner_id`; the user's `country`; `expected_click` |
-    | outcomes | `day`; the item's `category`, `owner_id`; the user's `country`; `surface`, `query`, `position` of the impression it answers |
+    | outcomes | the same but the last; `surface`, `query` and `position` of the impression it answers |
 
     `expected_click` is the share of impressions of the same surface and position that were clicked, over
     everything up to the end of the impression's day, plus 1 click in 20: it may be used from the next

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.features.registry import VALID_FROM, FeatureView
-from rankloop.vocabulary import UNKNOWN, Vocabulary
+from rankloop.vocabulary import Vocabulary
 
 __all__ = ["ABSENT", "ALWAYS", "Snapshots", "microseconds"]
 
@@ -37,7 +37,7 @@ class Snapshots:
     def __init__(self, view: FeatureView, frame: pl.DataFrame, vocabularies: Mapping[str, Vocabulary], *, latest: bool) -> None:
         self.view = view
         self._sizes = [len(vocabularies[key]) for key in view.keys]
-        codes = self._combined([vocabularies[key].encode(frame[key]) for key in view.keys])
+        codes = _combined([vocabularies[key].encode(frame[key]) for key in view.keys], self._sizes)
         valid = np.full(frame.height, ALWAYS) if latest else microseconds(frame[VALID_FROM])
         order = np.lexsort((valid, codes))
         self._keys, first = np.unique(codes[order], return_index=True)
@@ -45,11 +45,14 @@ class Snapshots:
         self._stride = len(self._moments) + 1
         # one sorted number a row: the rank of its key, then of its time
         self._places = np.repeat(np.arange(len(self._keys)), np.diff(np.append(first, len(codes)))) * self._stride + moment
-        self._ages = [i for i, feature in enumerate(view.features) if isinstance(frame.schema[feature.name], pl.Datetime)]
-        self._times = _times(frame, [view.features[i].name for i in self._ages])[order]
-        self._values = _values(frame, [feature.name for feature in view.features])[order]
-        self._row_of_key = self._dense(first) if latest else None
-        self._defaults = np.array([np.nan if f.default is None else f.default for f in view.features], np.float32)
+        ages = [i for i, feature in enumerate(view.features) if isinstance(frame.schema[feature.name], pl.Datetime)]
+        # two rows follow the view's own: the defaults, for a key without a row, and NaN, for one that is absent
+        defaults = [[np.nan if f.default is None else f.default for f in view.features], [np.nan] * len(view.features)]
+        self._no_row, self._absent = frame.height, frame.height + 1
+        self._values = np.concatenate([_values(frame, view)[order], np.array(defaults, np.float32)])
+        times = [np.append(microseconds(frame[view.features[i].name])[order], [ALWAYS, ALWAYS]) for i in ages]
+        self._times = list(zip(ages, times, strict=True))
+        self._row_of_code = self._by_code(first) if latest and len(view.keys) == 1 else None
 
     def lookup(self, codes: Sequence[Codes], ts: Codes) -> Matrix:
         """The features of each (key, moment).
@@ -61,47 +64,43 @@ class Snapshots:
         Returns:
             `(n, features)` float32: NaN where a key is absent, the feature's default where there is no row.
         """
-        row, found = self._rows(codes, ts)
-        if not found.any():
-            out = np.tile(self._defaults, (len(ts), 1))
-        else:
-            out = self._values[row]
-            for i, feature in enumerate(self._ages):
-                out[:, feature] = _age(ts, self._times[row, i])
-            if not found.all():
-                out[~found] = self._defaults
-        for code in codes:
-            if code.min(initial=0) == ABSENT:
-                out[code == ABSENT] = np.nan
+        rows = self._rows(codes, ts) if self._row_of_code is None else self._row_of_code[codes[0]]
+        out: Matrix = self._values[rows]
+        for feature, times in self._times:
+            then = times[rows]
+            out[:, feature] = np.where(then == ALWAYS, out[:, feature], (ts - then) / _DAY)
         return out
 
-    def _rows(self, codes: Sequence[Codes], ts: Codes) -> tuple[Codes, npt.NDArray[np.bool_]]:
-        known = np.logical_and.reduce([code >= 0 for code in codes])
-        if not len(self._keys):
-            return np.zeros(len(ts), np.int64), np.zeros(len(ts), np.bool_)
-        key = self._combined(codes)
-        if self._row_of_key is not None:
-            row = self._row_of_key[np.where(known, key, 0)]
-            return row, known & (row >= 0)
-        rank = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-        known &= self._keys[rank] == key
-        place = rank * self._stride + np.searchsorted(self._moments, ts, side="right") - 1
-        row = np.searchsorted(self._places, place, side="right") - 1
-        found = known & (row >= 0) & (self._places[row] // self._stride == rank)
-        return np.where(found, row, 0), found
-
-    def _combined(self, codes: Sequence[Codes]) -> Codes:
-        combined = codes[0]
-        for code, size in zip(codes[1:], self._sizes[1:], strict=True):
-            combined = combined * size + code
-        return combined
-
-    def _dense(self, first: Codes) -> Codes | None:
-        if len(self._sizes) > 1:
-            return None
-        rows = np.full(max(self._sizes[0], 1), UNKNOWN, np.int64)
-        rows[self._keys] = first
+    def _rows(self, codes: Sequence[Codes], ts: Codes) -> Codes:
+        rows = np.full(len(ts), self._no_row)
+        if len(self._keys):
+            key = _combined(codes, self._sizes)
+            rank = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+            place = rank * self._stride + np.searchsorted(self._moments, ts, side="right") - 1
+            row = np.searchsorted(self._places, place, side="right") - 1
+            found = (self._keys[rank] == key) & (row >= 0) & (self._places[row] // self._stride == rank)
+            rows[found] = row[found]
+        for code in codes:
+            if code.min(initial=0) < 0:
+                rows[code < 0] = self._no_row
+        for code in codes:
+            if code.min(initial=0) == ABSENT:
+                rows[code == ABSENT] = self._absent
         return rows
+
+    def _by_code(self, first: Codes) -> Codes:
+        # the last two are where numpy finds the codes -2 (ABSENT) and -1 (UNKNOWN)
+        rows = np.full(self._sizes[0] + 2, self._no_row)
+        rows[self._keys] = first
+        rows[ABSENT] = self._absent
+        return rows
+
+
+def _combined(codes: Sequence[Codes], sizes: Sequence[int]) -> Codes:
+    combined = codes[0]
+    for code, size in zip(codes[1:], sizes[1:], strict=True):
+        combined = combined * size + code
+    return combined
 
 
 def microseconds(moments: pl.Series) -> Codes:
@@ -109,15 +108,10 @@ def microseconds(moments: pl.Series) -> Codes:
     return moments.dt.epoch("us").fill_null(ALWAYS).to_numpy().astype(np.int64)
 
 
-def _age(ts: Codes, then: Codes) -> npt.NDArray[np.float64]:
-    return np.where(then == ALWAYS, np.nan, (ts - then) / _DAY)
-
-
-def _times(frame: pl.DataFrame, names: Sequence[str]) -> Codes:
-    return np.column_stack([microseconds(frame[name]) for name in names]) if names else np.empty((frame.height, 0), np.int64)
-
-
-def _values(frame: pl.DataFrame, names: Sequence[str]) -> Matrix:
-    # the column of a time is filled by its age at lookup
-    numbers = [pl.lit(None, pl.Float32).alias(n) if isinstance(frame.schema[n], pl.Datetime) else pl.col(n) for n in names]
-    return np.ascontiguousarray(frame.with_columns(numbers).select(names).fill_null(np.nan).to_numpy(), np.float32)
+def _values(frame: pl.DataFrame, view: FeatureView) -> Matrix:
+    # the column of a time stays NaN: it is filled by its age at lookup
+    columns = [
+        pl.lit(np.nan, pl.Float32) if isinstance(frame.schema[f.name], pl.Datetime) else pl.col(f.name) for f in view.features
+    ]
+    named = [column.cast(pl.Float32).alias(f.name) for column, f in zip(columns, view.features, strict=True)]
+    return np.ascontiguousarray(frame.with_columns(named).select(f.name for f in view.features).fill_null(np.nan).to_numpy())

@@ -53,7 +53,7 @@ class FeatureStore:
         for view in views:
             missing = [c for c in view.columns if view.name not in frames or c not in frames[view.name].columns]
             if missing:
-                raise DataError(f"the rows of feature view {view.name!r} lack {missing[0]!r}; pass what `compute` returned for it")
+                raise DataError(f"the rows of view {view.name!r} lack {missing[0]!r}; pass what `compute` returned for it")
         self.frames = {view.name: frames[view.name].select(view.columns) for view in views}
         self.vocabularies = _vocabularies(views, self.frames)
         self._snapshots = [Snapshots(view, self.frames[view.name], self.vocabularies, latest=latest) for view in views]
@@ -83,7 +83,8 @@ class FeatureStore:
             keys = part.view.keys
             columns = slice(at, at + len(part.view.features))
             if all(key in asked for key in keys):
-                out[:, columns] = part.lookup([asked[key] for key in keys], ts)[owner]
+                own = part.lookup([asked[key] for key in keys], ts)
+                out[:, columns] = own if len(own) == 1 else own[owner]
             else:
                 codes = [shown[key] if key in shown else asked[key][owner] for key in keys]
                 out[:, columns] = part.lookup(codes, moments)
@@ -121,9 +122,9 @@ class FeatureStore:
             manifest = json.loads((source / _MANIFEST).read_text("utf-8"))
             views = load_views(source / "views")
             if manifest["format"] != _FORMAT:
-                raise BundleError(f"{source} is a feature store of format {manifest['format']}; this version reads {_FORMAT}: build it again")
+                raise BundleError(f"{source} has format {manifest['format']}; this version reads {_FORMAT}: build it again")
             if manifest["fingerprint"] != fingerprint(views):
-                raise BundleError(f"the SQL under {source / 'views'} is not what the rows were computed with: build the store again")
+                raise BundleError(f"the SQL under {source / 'views'} is not what its rows were computed with: build it again")
             frames = {view.name: pl.read_parquet(source / f"{view.name}.parquet") for view in views}
             return cls(views, frames, latest=manifest["latest"])
         except (OSError, ValueError, KeyError, DataError, pl.exceptions.PolarsError) as error:
