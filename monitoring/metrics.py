@@ -1,0 +1,86 @@
+"""Every exported series, declared once: the unit is in the name, and labels take few values."""
+
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+__all__ = ["SERIES", "Metrics", "Series"]
+
+
+class Series(NamedTuple):
+    """One family of series.
+
+    Attributes:
+        kind: counter, gauge or histogram.
+        help: one sentence, as scrapers see it.
+        labels: their names; each takes a bounded set of values.
+    """
+
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+SERIES: Final[dict[str, Series]] = {
+    "rankloop_http_requests_total": Series(
+        "counter", "Requests answered; route is the path's template, or 'none' where no route matched.", ("route", "method", "status")
+    ),
+    "rankloop_http_request_duration_seconds": Series(
+        "histogram", "From the first byte of a request's headers to the first of its answer.", ("route",)
+    ),
+    "rankloop_stage_duration_seconds": Series(
+        "histogram", "Time of one stage of an answer: retrieve (rules included), rank, explain.", ("stage",)
+    ),
+    "rankloop_answered_items_total": Series(
+        "counter", "Items in answers, by the retriever that proposed them highest.", ("surface", "source")
+    ),
+    "rankloop_fallbacks_total": Series("counter", "Answers made with less than the whole release.", ("reason",)),
+    "rankloop_empty_answers_total": Series("counter", "Answers without a single item.", ("surface",)),
+    "rankloop_release_info": Series("gauge", "1 for the release that answers.", ("release_id",)),
+    "rankloop_release_as_of_timestamp_seconds": Series("gauge", "The newest moment the release knows, Unix time."),
+    "rankloop_catalogue_items": Series("gauge", "Items the release can show."),
+}
+"""Name to declaration; the tests and the docs list exactly these."""
+
+
+class Metrics:
+    """The series of one process, in a registry of their own, so that two applications never share a count.
+
+    Args:
+        process: also export the process's memory, CPU time and open files.
+
+    Example:
+        >>> metrics = Metrics(process=False)
+        >>> metrics.fallbacks.labels(reason="unknown user").inc()
+        >>> 'rankloop_fallbacks_total{reason="unknown user"} 1.0' in metrics.text().decode()
+        True
+    """
+
+    def __init__(self, *, process: bool = True) -> None:
+        self._registry = CollectorRegistry()
+        if process:
+            ProcessCollector(registry=self._registry)
+        self.requests = self._counter("rankloop_http_requests_total")
+        self.request_seconds = self._histogram("rankloop_http_request_duration_seconds")
+        self.stage_seconds = self._histogram("rankloop_stage_duration_seconds")
+        self.items = self._counter("rankloop_answered_items_total")
+        self.fallbacks = self._counter("rankloop_fallbacks_total")
+        self.empty = self._counter("rankloop_empty_answers_total")
+        self.release = self._gauge("rankloop_release_info")
+        self.as_of = self._gauge("rankloop_release_as_of_timestamp_seconds")
+        self.catalogue = self._gauge("rankloop_catalogue_items")
+
+    def text(self) -> bytes:
+        """Everything, as a scraper reads it."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str) -> Counter:
+        return Counter(name, SERIES[name].help, SERIES[name].labels, registry=self._registry)
+
+    def _gauge(self, name: str) -> Gauge:
+        return Gauge(name, SERIES[name].help, SERIES[name].labels, registry=self._registry)
+
+    def _histogram(self, name: str) -> Histogram:
+        return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self._registry, buckets=_SECONDS)

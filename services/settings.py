@@ -1,0 +1,138 @@
+"""Every setting of the services: one typed class, read from `RANKLOOP_` variables of the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rankloop.errors import SettingsError
+
+__all__ = ["INNER_PORTS", "Settings"]
+
+INNER_PORTS = 400
+"""How many consecutive ports Ray's inner processes may use, from `Settings.inner_port`."""
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+Share = Annotated[float, Field(gt=0, le=64)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What may differ between two machines; a field `x_y` is the variable `RANKLOOP_X_Y`.
+
+    It is not the recipe of a release (`rankloop.recipe`): nothing here changes what a model learns. Reading it is
+    the caller's act: nothing happens at import, and every function takes its settings as an argument.
+
+    Raises:
+        SettingsError: through `Settings.read`, when a value cannot work.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="RANKLOOP_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
+
+    # where things lie
+    home: Path = Path(".rankloop")
+    """The folder of all state: releases, Bentos, Ray's files, logs, the pipeline's cache."""
+
+    # ports, all on the loopback address except the two of HAProxy, which its configuration binds everywhere
+    http_port: Port = 8000
+    """TCP port where requests are answered."""
+
+    dashboard_port: Port = 8265
+    """TCP port of Ray's dashboard and of the REST API that deploys."""
+
+    ray_port: Port = 6379
+    """TCP port of Ray's head, the address a Ray driver connects to."""
+
+    haproxy_metrics_port: Port = 9101
+    """TCP port of HAProxy's own metrics, in Prometheus' format."""
+
+    haproxy_stats_port: Port = 8404
+    """TCP port of HAProxy's page of statistics."""
+
+    inner_port: Port = 21000
+    """First of 400 consecutive TCP ports for processes that only talk to each other (Ray's agents, workers, replicas)."""
+
+    # how much of the machine
+    cpus: Annotated[int, Field(ge=0)] = 0
+    """Cores Ray may plan with; 0: every core of the machine."""
+
+    object_store_mb: Annotated[int, Field(ge=80)] = 512
+    """Size of Ray's shared memory, MiB."""
+
+    replicas: Count = 1
+    """Processes that answer requests; each holds the whole release in memory."""
+
+    replica_cpus: Share = 0.25
+    """Cores a replica reserves of what Ray plans with; a small share leaves the cores to tuning."""
+
+    max_ongoing_requests: Count = 64
+    """Requests a replica takes at the same time; further ones wait at HAProxy."""
+
+    # how long to wait
+    start_seconds: Seconds = 120.0
+    """Longest wait for a process of the stack to answer, seconds."""
+
+    stop_seconds: Seconds = 10.0
+    """Longest wait for a process to end by itself before it is killed, seconds."""
+
+    # limits of the API
+    max_k: Count = 200
+    """Longest list one request may ask for, items."""
+
+    max_rank_items: Count = 1000
+    """Most candidates `/v1/rank` takes in one request, items."""
+
+    max_query_chars: Count = 500
+    """Longest search text, characters."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 262_144
+    """Largest body of a request, bytes."""
+
+    # answering
+    stale_days: Annotated[float, Field(ge=0)] = 7.0
+    """Age of a release's data, days, beyond which requests are answered as of its last moment instead of now."""
+
+    @property
+    def bento_store(self) -> Path:
+        """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
+        return self.home / "bento"
+
+    @property
+    def service_url(self) -> str:
+        """Where requests are answered."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Ray's dashboard, and its REST API."""
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def ray_address(self) -> str:
+        """What a Ray driver connects to."""
+        return f"127.0.0.1:{self.ray_port}"
+
+    @classmethod
+    def read(cls, **overrides: object) -> "Settings":
+        """Reads the environment; `overrides` win over it. The home folder becomes absolute.
+
+        Raises:
+            SettingsError: a value cannot work; the message names the variable, the value and the rule.
+        """
+        try:
+            settings = cls(**overrides)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise SettingsError(_in_words(error)) from error
+        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _in_words(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        name = "_".join(str(part) for part in fault["loc"]).upper()
+        lines.append(f"RANKLOOP_{name} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+    return "; ".join(lines) + "; set it to a value that fits, or unset it"

@@ -1,0 +1,104 @@
+"""Which ports the stack needs, and who has them."""
+
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+
+from rankloop.errors import PortBusy
+from services.settings import INNER_PORTS, Settings
+
+__all__ = ["InnerPorts", "assert_free", "holders", "needed"]
+
+_NAMED: Final = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port")
+_EVERYWHERE: Final = ("haproxy_metrics_port", "haproxy_stats_port")
+
+
+@dataclass(frozen=True)
+class InnerPorts:
+    """How the consecutive ports of processes that only talk to each other are shared out.
+
+    Attributes:
+        first: the first of them.
+    """
+
+    first: int
+
+    @property
+    def agent(self) -> int:
+        """Ray's agent, over HTTP; the next ten are its sisters, in the order of `services.stack.head`."""
+        return self.first
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """Ray's workers and drivers: first and last."""
+        return self.first + 100, self.first + 299
+
+    @property
+    def replicas(self) -> tuple[int, int]:
+        """Replicas, as HAProxy reaches them: first and last."""
+        return self.first + 300, self.first + 349
+
+    @property
+    def grpc(self) -> tuple[int, int]:
+        """Replicas, over gRPC, which nothing of ours uses: first and last."""
+        return self.first + 350, self.first + INNER_PORTS - 1
+
+
+def needed(settings: Settings) -> dict[int, str]:
+    """Every port the stack may bind, with the variable that moves it."""
+    inner = {settings.inner_port + n: "RANKLOOP_INNER_PORT" for n in range(INNER_PORTS)}
+    return inner | {getattr(settings, name): f"RANKLOOP_{name.upper()}" for name in _NAMED}
+
+
+def assert_free(settings: Settings) -> None:
+    """Checks every port before anything is started.
+
+    Raises:
+        PortBusy: a port is asked for twice, or belongs to another process; names each, its holder and its variable.
+    """
+    ports = needed(settings)
+    if len(ports) < INNER_PORTS + len(_NAMED):
+        raise PortBusy(
+            f"two settings share a port: {', '.join(f'{name}={getattr(settings, name)}' for name in _NAMED)}, and "
+            f"{settings.inner_port} to {settings.inner_port + INNER_PORTS - 1} for inner processes; keep them apart"
+        )
+    if settings.inner_port + INNER_PORTS > 65_536:
+        raise PortBusy(f"RANKLOOP_INNER_PORT is {settings.inner_port}; the {INNER_PORTS} ports from there end above 65535")
+    everywhere = {getattr(settings, name) for name in _EVERYWHERE}
+    busy = [port for port in sorted(ports) if not _is_free(port, "" if port in everywhere else "127.0.0.1")]
+    if busy:
+        held = holders(busy)
+        lines = [f"port {port} is held by {held[port]}: stop it, or set {ports[port]} to another port" for port in busy]
+        raise PortBusy("\n".join(lines))
+
+
+def holders(ports: list[int]) -> dict[int, str]:
+    """Who listens on each port, in words."""
+    found = dict.fromkeys(ports, "a process of another user")
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:  # macOS shows connections to the superuser only
+        return found
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port in found and connection.pid:
+            found[connection.laddr.port] = _named(connection.pid)
+    return found
+
+
+def _named(pid: int) -> str:
+    try:
+        return f"{psutil.Process(pid).name()} (process {pid})"
+    except psutil.NoSuchProcess:
+        return f"process {pid}, which just ended"
+
+
+def _is_free(port: int, host: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closing connection of the past does not count
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,72 @@
+"""Ray Serve's REST API, as the stack uses it: what is declared, what runs, declare, delete."""
+
+from typing import Any, Final
+
+import httpx
+
+from rankloop.errors import StackError
+from services.settings import Settings
+
+__all__ = ["APPLICATION", "ServeApi"]
+
+APPLICATION: Final = "ranking"
+"""The Serve application that answers requests."""
+
+_PATH: Final = "/api/serve/applications/"
+
+
+class ServeApi:
+    """Talks to Ray's dashboard; it holds no connection.
+
+    Args:
+        settings: where the dashboard is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = settings.dashboard_url + _PATH
+
+    def details(self, *, seconds: float = 5.0) -> dict[str, Any] | None:
+        """What Serve says of itself; None where it does not answer."""
+        try:
+            answer = httpx.get(self._url, timeout=seconds)
+            found: dict[str, Any] | None = answer.json() if answer.is_success else None
+        except (httpx.TransportError, ValueError):
+            return None
+        return found
+
+    def applications(self) -> list[dict[str, Any]]:
+        """The applications as they were declared."""
+        declared = ((self.details() or {}).get("applications") or {}).values()
+        return [own["deployed_app_config"] for own in declared if own.get("deployed_app_config")]
+
+    def declare(self, applications: list[dict[str, Any]]) -> None:
+        """Makes these the only applications, and starts Serve and HAProxy where they do not run yet.
+
+        Raises:
+            StackError: the dashboard refuses or does not answer.
+        """
+        body = {
+            "proxy_location": "HeadOnly",
+            "http_options": {"host": "127.0.0.1", "port": self._settings.http_port},
+            "logging_config": {"encoding": "TEXT", "log_level": "INFO", "enable_access_log": False},
+            "applications": applications,
+        }
+        try:
+            answer = httpx.put(self._url, json=body, timeout=self._settings.start_seconds)
+        except httpx.TransportError as error:
+            raise StackError(f"Ray's dashboard at {self._settings.dashboard_url} did not answer: {error}; see `rankloop logs`") from error
+        if answer.is_error:
+            raise StackError(f"Ray Serve refused to start ({answer.status_code}): {answer.text.strip()[-800:]}")
+
+    def delete(self, *, seconds: float) -> bool:
+        """Stops Serve with all its applications; False where the dashboard does not answer."""
+        try:
+            return httpx.delete(self._url, timeout=seconds).is_success
+        except httpx.TransportError:
+            return False
+
+    def healthy(self) -> bool:
+        """Whether Serve runs and its proxies take requests."""
+        proxies = ((self.details() or {}).get("proxies") or {}).values()
+        return bool(proxies) and all(proxy.get("status") == "HEALTHY" for proxy in proxies)

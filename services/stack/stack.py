@@ -1,0 +1,163 @@
+"""Starting and stopping the laptop's stack: Ray's head, Serve, HAProxy."""
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rankloop.errors import StackError
+from services.settings import Settings
+from services.stack.head import start_head
+from services.stack.place import Place
+from services.stack.ports import assert_free
+from services.stack.reaper import own_processes, reap
+from services.stack.serve_api import APPLICATION, ServeApi
+from services.stack.watch import StackStatus, as_started, status
+
+__all__ = ["down", "up"]
+
+_PORTS: Final = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port", "inner_port")
+_POLL_SECONDS: Final = 0.2
+_KEPT_SESSIONS: Final = 2
+Say = Callable[[str], None]
+
+
+def _quiet(_: str) -> None:
+    """Takes a line of progress and says nothing."""
+
+
+def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
+    """Starts Ray, Serve and HAProxy, and waits until they answer; the processes outlive the caller.
+
+    What a start that was killed left behind is cleaned first. The release that served before comes back. When the
+    stack is up already, nothing is changed.
+
+    Args:
+        settings: ports, sizes and the home folder.
+        say: takes one line of progress.
+
+    Returns:
+        The stack as it is then.
+
+    Raises:
+        PortBusy: a port belongs to another process; nothing was started.
+        StackError: a process did not start or answer in time, the stack is up on other ports, or another process
+            is just changing it.
+    """
+    place = Place(settings.home)
+    with place.locked():
+        if own_processes(place.mark):
+            if _is_up(place, settings):
+                say("the stack is up already")
+                return status(settings)
+            say("cleaning up what an earlier start left behind")
+            reap(place.mark, seconds=settings.stop_seconds, say=say)
+        assert_free(settings)
+        try:
+            _start(place, settings, say)
+        except BaseException:  # also when interrupted: half a stack is of no use
+            say("giving up: ending what was started")
+            _clean(place, settings, say)
+            raise
+        _put_back(place, settings, say)
+    return status(settings)
+
+
+def down(settings: Settings, *, say: Say = _quiet) -> int:
+    """Stops the stack and leaves no process, no bound port and no socket; releases and logs stay.
+
+    It needs nothing but the home folder, so it also cleans up after a start, or a stack, that was killed.
+
+    Args:
+        settings: the home folder, and how long processes may take to end by themselves.
+        say: takes one line of progress.
+
+    Returns:
+        How many processes were ended; 0 when the stack was down already.
+
+    Raises:
+        StackError: a process survived being killed, or another process is just changing the stack.
+    """
+    place = Place(settings.home)
+    if not place.folder.exists():
+        return 0
+    with place.locked():
+        started = as_started(settings, place.read("state"))
+        if own_processes(place.mark):
+            api = ServeApi(started)
+            if declared := api.applications():
+                place.write("applications", {"applications": declared})
+            say("stopping Serve")
+            api.delete(seconds=settings.stop_seconds)
+        return _clean(place, settings, say)
+
+
+def _clean(place: Place, settings: Settings, say: Say) -> int:
+    ended = reap(place.mark, seconds=settings.stop_seconds, say=say)
+    place.close_door()
+    place.forget("state")
+    return ended
+
+
+def _is_up(place: Place, settings: Settings) -> bool:
+    record = place.read("state")
+    if record.get("phase") != "ready" or not ServeApi(as_started(settings, record)).healthy():
+        return False
+    moved = [name for name in _PORTS if record["ports"][name] != getattr(settings, name)]
+    if moved:
+        was = ", ".join(f"RANKLOOP_{name.upper()}={record['ports'][name]}" for name in moved)
+        raise StackError(f"the stack of {place.home} is up with {was}; run `rankloop down` first, or keep these ports")
+    return True
+
+
+def _start(place: Place, settings: Settings, say: Say) -> None:
+    place.prepare()
+    _thin_out(place.sessions())
+    record: dict[str, Any] = {
+        "phase": "starting",
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ports": {name: getattr(settings, name) for name in _PORTS},
+        "door": str(place.door),
+    }
+    place.write("state", record)
+    say(f"starting Ray on port {settings.ray_port}, its dashboard on {settings.dashboard_port}")
+    start_head(place, settings)
+    api = ServeApi(settings)
+    _wait(lambda: api.details() is not None, settings, f"Ray's dashboard at {settings.dashboard_url}")
+    say(f"starting Serve and HAProxy on port {settings.http_port}")
+    api.declare([])
+    _wait(api.healthy, settings, f"HAProxy at {settings.service_url}")
+    place.write("state", {**record, "phase": "ready"})
+
+
+def _wait(ready: Callable[[], bool], settings: Settings, what: str) -> None:
+    end = time.monotonic() + settings.start_seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise StackError(f"{what} did not answer within {settings.start_seconds:.0f} s; see `rankloop logs`")
+        time.sleep(_POLL_SECONDS)
+
+
+def _put_back(place: Place, settings: Settings, say: Say) -> None:
+    """Declares what was declared when the stack was last seen, as far as its Bentos still exist."""
+    kept = place.read("applications").get("applications", [])
+    there = [own for own in kept if Path(str(own.get("args", {}).get("bento", ""))).exists()]
+    if not there:
+        return
+    say("putting the last release back into service")
+    api = ServeApi(settings)
+    api.declare(there)
+
+    def settled() -> bool:
+        found = ((api.details() or {}).get("applications") or {}).get(APPLICATION, {})
+        return found.get("status") in {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY"}
+
+    _wait(settled, settings, "the last release")
+
+
+def _thin_out(sessions: list[Path]) -> None:
+    """Ray begins a folder of logs at each start and never removes one."""
+    for folder in sessions[: max(0, len(sessions) - _KEPT_SESSIONS + 1)]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,197 @@
+"""What the stack is doing: its processes by role, the release that answers, the lines they log."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from services.settings import Settings
+from services.stack.place import Place
+from services.stack.reaper import own_processes
+from services.stack.serve_api import APPLICATION, ServeApi
+
+__all__ = ["LogLine", "ProcessStatus", "StackStatus", "logs", "status"]
+
+_ROLES: Final = {
+    "gcs_server": "ray head",
+    "raylet": "ray node",
+    "haproxy": "haproxy",
+    "dashboard.py": "ray dashboard",
+    "ServeController": "serve controller",
+    "ServeReplica": "replica",
+    "HAProxyManager": "haproxy manager",
+    "ProxyActor": "serve proxy",
+}
+_FOLLOW_SECONDS: Final = 0.3
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process of the stack.
+
+    Attributes:
+        role: what it is for, in words; `ray helper` for Ray's many small ones.
+        pid: its number.
+        state: as the system calls it, such as `sleeping`.
+        ports: the TCP ports it listens on.
+        since: when it started, UTC.
+        memory_mb: resident memory, MiB; pages shared with other processes count in each.
+    """
+
+    role: str
+    pid: int
+    state: str
+    ports: tuple[int, ...]
+    since: datetime
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The stack at one moment.
+
+    Attributes:
+        state: `down`, `starting`, `up` (with or without a release), or `broken` (processes, but no answer).
+        home: the folder of its state.
+        since: when it was started, UTC; None when down.
+        release_id: the release that answers; None where none does.
+        application: Serve's word for the application, such as `RUNNING`; None where none is declared.
+        message: why the application is not well, in Ray's words; empty when it is.
+        urls: by name, what can be opened.
+        processes: every process, the ones with a role first.
+    """
+
+    state: str
+    home: Path
+    since: datetime | None = None
+    release_id: str | None = None
+    application: str | None = None
+    message: str = ""
+    urls: dict[str, str] = field(default_factory=dict)
+    processes: tuple[ProcessStatus, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a log.
+
+    Attributes:
+        source: the file's name without its ending.
+        text: the line.
+    """
+
+    source: str
+    text: str
+
+
+def status(settings: Settings) -> StackStatus:
+    """Looks at the stack; changes nothing of it.
+
+    It also notes which applications are declared, so that `up` after a crash can put them back.
+    """
+    place = Place(settings.home)
+    own, record = own_processes(place.mark), place.read("state")
+    if not own:
+        return StackStatus("down", settings.home)
+    settings = as_started(settings, record)
+    api = ServeApi(settings)
+    details = api.details() or {}
+    application = (details.get("applications") or {}).get(APPLICATION, {})
+    if declared := api.applications():
+        place.write("applications", {"applications": declared})
+    healthy = bool(details.get("proxies"))
+    up = "starting" if record.get("phase") != "ready" else "up" if healthy else "broken"
+    return StackStatus(
+        state=up,
+        home=settings.home,
+        since=datetime.fromisoformat(record["since"]) if "since" in record else None,
+        release_id=serving(settings),
+        application=application.get("status"),
+        message=application.get("message", ""),
+        urls=urls(settings),
+        processes=tuple(sorted((_described(own_one) for own_one in own), key=_order)),
+    )
+
+
+def urls(settings: Settings) -> dict[str, str]:
+    """What can be opened in a browser or asked by a program."""
+    return {
+        "service": settings.service_url,
+        "OpenAPI": f"{settings.service_url}/schema/openapi.json",
+        "metrics": f"{settings.service_url}/metrics",
+        "Ray dashboard": settings.dashboard_url,
+        "HAProxy statistics": f"http://127.0.0.1:{settings.haproxy_stats_port}/stats",
+    }
+
+
+def serving(settings: Settings) -> str | None:
+    """The release that answers at the service's address, or None."""
+    try:
+        answer = httpx.get(f"{settings.service_url}/readyz", timeout=2.0)
+        return answer.json().get("release_id") if answer.is_success else None
+    except (httpx.TransportError, ValueError):
+        return None
+
+
+def as_started(settings: Settings, record: dict[str, Any]) -> Settings:
+    """The settings with the ports the stack was started with, which may not be today's."""
+    return settings.model_copy(update=record.get("ports", {}))
+
+
+def logs(settings: Settings, *, follow: bool = False, lines: int = 100, only: str = "") -> Iterator[LogLine]:
+    """The last lines of the stack's logs, oldest file first, then new ones as they come.
+
+    Args:
+        settings: where the stack's home is.
+        follow: go on with new lines until the caller stops.
+        lines: how many of the last lines of each file.
+        only: part of a file's name, such as `replica`; empty: every file.
+    """
+    place, read = Place(settings.home), dict[Path, int]()
+    while True:
+        for file in _log_files(place, only):
+            first = file not in read
+            texts, read[file] = _lines_after(file, read.get(file, 0))
+            for text in deque(texts, lines) if first else texts:
+                yield LogLine(file.stem, text)
+        if not follow:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+
+
+def _log_files(place: Place, only: str) -> list[Path]:
+    session = place.session / "logs"
+    files = [*place.logs.glob("*.log"), *session.glob("serve/*.log"), *session.glob("worker-*.err")]
+    chosen = [file for file in files if only in file.name and file.is_file()]
+    return sorted(chosen, key=lambda file: (file.stat().st_mtime, file.name))
+
+
+def _lines_after(file: Path, offset: int) -> tuple[list[str], int]:
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        whole, newline, _ = stream.read().rpartition(b"\n")
+    return whole.decode(errors="replace").splitlines(), offset + len(whole) + len(newline)
+
+
+def _described(process: psutil.Process) -> ProcessStatus:
+    try:
+        with process.oneshot():
+            command = " ".join(process.cmdline()[:3])
+            role = next((role for part, role in _ROLES.items() if part in f"{process.name()} {command}"), "ray helper")
+            listening = [own.laddr.port for own in process.net_connections("tcp") if own.status == psutil.CONN_LISTEN]
+            since = datetime.fromtimestamp(process.create_time(), UTC)
+            memory = process.memory_info().rss / 2**20
+            return ProcessStatus(role, process.pid, process.status(), tuple(sorted(set(listening))), since, memory)
+    except psutil.NoSuchProcess:
+        return ProcessStatus("ray helper", process.pid, "ended", (), datetime.now(UTC), 0.0)
+
+
+def _order(process: ProcessStatus) -> tuple[int, int]:
+    roles = list(_ROLES.values())
+    return (roles.index(process.role) if process.role in roles else len(roles), process.pid)
