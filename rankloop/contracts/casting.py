@@ -40,7 +40,8 @@ def conform(table: str, raw: pl.DataFrame) -> Conformed:
     """Casts where nothing can be lost or mistaken, and marks the values it could not read.
 
     It never guesses: a time without a zone is unreadable, not UTC. NaN means missing and becomes null;
-    whole numbers become text without a decimal point; text that spells a number becomes that number.
+    whole numbers become text without a decimal point; text that spells a number, or a time as RFC 3339
+    does (2026-01-31T09:00:00+01:00), becomes it.
 
     Args:
         table: the contract table's name.
@@ -115,6 +116,9 @@ def _as_whole(value: pl.Expr, source: pl.DataType) -> pl.Expr:
 
 
 def _as_utc(value: pl.Expr, source: pl.DataType) -> pl.Expr:
+    if source == pl.String:
+        # RFC 3339, which has a zone by definition; a blank for the T is common
+        return value.str.replace(" ", "T", literal=True).str.to_datetime("%+", time_unit="us", strict=False).cast(UTC)
     if isinstance(source, pl.Datetime) and source.time_zone is not None:
         return value.dt.convert_time_zone("UTC").cast(UTC, strict=False)
     return _NOTHING.cast(UTC)

@@ -44,7 +44,7 @@ class RuleResult:
         rows: rows of the table.
         count: rows that broke the rule.
         holds: whether that is within the budget.
-        examples: up to three of the rows, as the source gave them, long texts cut.
+        examples: up to three of the rows, as the source gave them; times are texts, long texts are cut.
         remedy: what to do about it.
     """
 
@@ -84,7 +84,7 @@ class Validated:
             frame.write_parquet(aside)
             aside.rename(target / "quarantine" / f"{name}.parquet")
         aside = target / ".report.json.part"
-        aside.write_text(json.dumps(self.summary(), indent=1, default=_as_json) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps(self.summary(), indent=1, default=str) + "\n", encoding="utf-8")
         aside.rename(target / "report.json")
 
     def summary(self) -> dict[str, object]:
@@ -172,15 +172,14 @@ def _with_reasons(raw: pl.DataFrame, broken: pl.DataFrame, bad: pl.Series) -> pl
 def _result(rule: Rule, broken: pl.Series, raw: pl.DataFrame, budgets: Budgets) -> RuleResult:
     count = int(broken.sum())
     shown = raw.filter(broken).head(_EXAMPLES).to_dicts() if count else []
-    examples = tuple({column: _cut(value) for column, value in row.items()} for row in shown)
+    examples = tuple({column: _shown(value) for column, value in row.items()} for row in shown)
     holds = budgets.of(rule).holds(count, raw.height)
     return RuleResult(rule.table, rule.name, raw.height, count, holds, examples, rule.remedy)
 
 
-def _cut(value: object) -> object:
+def _shown(value: object) -> object:
+    """A value of an example: times as text, long texts cut."""
+    if isinstance(value, datetime):
+        return str(value)
     long = isinstance(value, str) and len(value) > _WIDEST
     return f"{str(value)[: _WIDEST - 1]}…" if long else value
-
-
-def _as_json(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

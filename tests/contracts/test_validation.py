@@ -240,6 +240,15 @@ def test_times_of_other_zones_are_the_same_moments_in_utc():
     assert items["created_at"].to_list() == [START.astimezone(ZoneInfo("UTC"))] * 2
 
 
+def test_a_time_as_text_is_read_if_it_says_its_zone():
+    changed = frames()
+    texts = pl.Series("created_at", ["2026-01-01T02:00:00.5+02:00", "2026-01-01 00:00:00"])
+    changed["items"] = changed["items"].with_columns(texts)
+    validated = examine(changed, NO_LIMIT)
+    assert validated.tables.items["created_at"].to_list() == [START + timedelta(milliseconds=500)]
+    assert reasons(validated)["items"] == [["created_at is a UTC time"]]
+
+
 def test_ids_may_be_whole_numbers_even_as_floats():
     changed = rows()
     for table in changed.values():
@@ -373,7 +382,7 @@ def test_what_is_written_can_be_read_and_the_report_is_json(tmp_path):
     assert report["rows"]["items"] == 1
     assert report["quarantined"] == {"items": 1, "users": 0, "impressions": 1, "outcomes": 1}
     [fired] = [rule for rule in report["rules"] if rule["rule"] == "closed_at is after created_at"]
-    assert fired["examples"][0]["closed_at"] == "2026-01-01T00:00:00+00:00"
+    assert fired["examples"][0]["closed_at"] == "2026-01-01 00:00:00+00:00"
     assert not list((tmp_path / "out").rglob("*.part"))
 
 

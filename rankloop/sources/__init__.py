@@ -1,0 +1,6 @@
+"""Adapters: an outside data set to raw frames in the contract's columns."""
+
+from rankloop.sources.check import CheckReport, check
+from rankloop.sources.registry import SOURCES, Source, read
+
+__all__ = ["SOURCES", "CheckReport", "Source", "check", "read"]
