@@ -33,13 +33,22 @@ def evaluate(
     Returns:
         The verdict: `pass`, `fail`, or `not enough evidence`.
     """
+    import json
+    from pathlib import Path
+
     from monitoring.progress import step
-    from rankloop.evaluation import evaluate_files
+    from rankloop.bundle import Bundle
+    from rankloop.evaluation import Inputs, evaluate, write_report
+    from rankloop.recipe import Recipe
 
     with step("evaluate") as say:
-        inputs = {"tables": tables.path, "features": features.path, "retrievers": retrievers.path, "ranker": ranker.path}
-        result = evaluate_files(inputs, recipe, champion or None, evaluation.path, report.path, say)
-        result.write_means(metrics.path)
-        for name, value in result.means.items():
+        folders = [Path(artifact.path) for artifact in (tables, features, retrievers, ranker)]
+        inputs = Inputs.read(*folders, recipe=Recipe.from_mapping(recipe))
+        result = evaluate(inputs, Bundle.open(champion) if champion else None, say)
+        record = result.write(Path(evaluation.path), seed=inputs.recipe.seed)
+        write_report(result, inputs, folders, Path(report.path))
+        means = {name: interval["mean"] for name, interval in record["systems"]["candidate"].items()}
+        Path(metrics.path).write_text(json.dumps(means))
+        for name, value in means.items():
             metrics.log_metric(name, value)
         return result.verdict.outcome

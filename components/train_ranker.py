@@ -24,6 +24,7 @@ def train_ranker(
         ray_address: the cluster to tune on; empty starts a local one for this step.
         ranker: the best ranker, every trial, and the best configuration.
     """
+    import os
     from pathlib import Path
 
     from monitoring.progress import step
@@ -34,5 +35,6 @@ def train_ranker(
 
     with step("train_ranker") as say:
         given = Tables.read(tables.path), FeatureStore.load(Path(features.path)), Fits.load(Path(retrievers.path))
-        tuned = train(*given, Recipe.from_mapping(recipe), Path(ranker.path), ray_address or None, say)
-        ranker.metadata.update(tuned)
+        folder, storage = Path(ranker.path), Path(os.environ.get("RANKLOOP_HOME", ranker.path)) / "tuning"
+        chosen = Recipe.from_mapping(recipe)
+        ranker.metadata.update(train(*given, chosen, folder, storage=storage, ray_address=ray_address or None, say=say))

@@ -43,7 +43,7 @@ class StepRecord:
         name: the step.
         state: `waiting`, `running`, `done`, `cached`, `failed` or `skipped`.
         seconds: how long it took.
-        peak_mb: its largest resident memory, in MiB.
+        peak_mb: the most memory its processes took together, in MiB.
         said: its lines of progress.
         facts: what it told, the latest of each name.
     """

@@ -18,11 +18,13 @@ from monitoring.progress import EVENTS
 from pipelines.events import Event, StepRecord, read_events, summarise
 from pipelines.fingerprints import code_version, data_version
 from pipelines.history import History
+from pipelines.memory import MemoryWatch
 from rankloop.errors import RankloopError
 
 __all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_release", "submit_release"]
 
 _POLL_SECONDS: Final = 0.2
+_SAMPLE_SECONDS: Final = 0.5
 _QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "BENTOML_DO_NOT_TRACK": "True", "KFP_DISABLE_TELEMETRY": "1"}
 
 
@@ -119,10 +121,10 @@ def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = la
     }
     (folder / "parameters.json").write_text(json.dumps(request, indent=2))
     with _process(folder, home) as process:
-        events = _follow(process, folder / "events.jsonl", on_event)
+        events, peaks = _follow(process, folder / "events.jsonl", on_event)
     if process.returncode != 0:
         raise PipelineFailed(_last_words(events, folder))
-    result = _result(folder, events, time.monotonic() - started)
+    result = _result(folder, events, peaks, time.monotonic() - started)
     deployed = next(step for step in result.steps if step.name == "deploy").facts
     history.record(folder.name, result.verdict, deployed, inputs=inputs, champion=champion)
     return result
@@ -196,9 +198,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _follow(process: subprocess.Popen[bytes], file: Path, on_event: Callable[[Event], None]) -> list[Event]:
+def _follow(
+    process: subprocess.Popen[bytes], file: Path, on_event: Callable[[Event], None]
+) -> tuple[list[Event], dict[str, float]]:
+    """Passes events on until the process ends; also the most memory seen while each step ran, in MiB."""
     events: list[Event] = []
-    offset = 0
+    peaks: dict[str, float] = {}
+    offset, watch, due = 0, MemoryWatch(process.pid), 0.0
     while True:
         running = process.poll() is None
         fresh, offset = read_events(file, offset)
@@ -206,7 +212,11 @@ def _follow(process: subprocess.Popen[bytes], file: Path, on_event: Callable[[Ev
             on_event(event)
         events += fresh
         if not running:
-            return events
+            return events, peaks
+        if events and time.monotonic() >= due:
+            step = events[-1].step
+            peaks[step] = max(peaks.get(step, 0.0), watch.sample_mb())
+            due = time.monotonic() + _SAMPLE_SECONDS
         time.sleep(_POLL_SECONDS)
 
 
@@ -219,9 +229,11 @@ def _last_words(events: list[Event], folder: Path) -> str:
     return f"the pipeline ended before its last step:\n{tail}\n  the whole log: {log}"
 
 
-def _result(folder: Path, events: list[Event], seconds: float) -> RunResult:
+def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds: float) -> RunResult:
     outputs = json.loads((folder / "outputs.json").read_text())
     steps = summarise(events, ended=True)
+    for name, peak in peaks.items():
+        steps[name].peak_mb = max(steps[name].peak_mb, peak)
     evaluation = json.loads((Path(outputs["evaluation"]) / "evaluation.json").read_text())
     return RunResult(
         run_id=folder.name,

@@ -1,6 +1,5 @@
 """Judged lists from a log: what the ranker learns from and is measured on."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -78,18 +77,6 @@ def assembled(lists: Lists, assembler: Assembler) -> Judged:
         sizes=np.array([len(items) for items in lists.items], np.int64),
         user_ids=np.array([request.user_id for request in lists.requests], object),
     )
-
-
-def thinned(lists: Lists, most: int, *, rng: np.random.Generator) -> Lists:
-    """At most `most` requests, drawn without replacement, in their old order."""
-    if len(lists.requests) <= most:
-        return lists
-    chosen = np.sort(rng.choice(len(lists.requests), most, replace=False))
-    return Lists(*(_taken(column, chosen) for column in lists))
-
-
-def _taken(column: Sequence[object], chosen: npt.NDArray[np.intp]) -> list[object]:
-    return [column[i] for i in chosen]
 
 
 def _append(

@@ -7,10 +7,10 @@ meets scores of the same staleness in training, test and service, and never one 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,13 +22,14 @@ from rankloop.examples import Lists, assembled, logged, retrieved
 from rankloop.features import Assembler, FeatureStore
 from rankloop.judgements import has_negatives
 from rankloop.ranking import Judged, Ranker
+from rankloop.ranking.tuning import Budget, tune
 from rankloop.recipe import Recipe
 from rankloop.retrieval import RETRIEVERS, Blend, Retriever
 from rankloop.rules import Rules
 from rankloop.splits import Split, before, by_share
 from rankloop.vocabulary import Vocabulary
 
-__all__ = ["Fits", "Windows", "bundle_parts", "catalogue_of", "fit_retrievers", "windows"]
+__all__ = ["Fits", "Windows", "bundle_parts", "catalogue_of", "fit_retrievers", "train", "windows"]
 
 _FITS: Final = ("training", "release")
 Say = Callable[[str], None]
@@ -161,3 +162,58 @@ def bundle_parts(tables: Tables, store: FeatureStore, fits: Fits, ranker: Ranker
         ranker=ranker,
         depth=recipe.depth,
     )
+
+
+def train(
+    tables: Tables,
+    store: FeatureStore,
+    fits: Fits,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    storage: Path,
+    ray_address: str | None,
+    say: Say,
+) -> dict[str, Any]:
+    """Tunes the ranker and writes it with the record of its search.
+
+    Args:
+        tables: the contract tables.
+        store: the feature store, with its whole history.
+        fits: both fits of the retrievers.
+        recipe: the release's settings.
+        folder: where `ranker/`, `trials.parquet`, `curves.parquet` and `best.json` go.
+        storage: keeps searches, so that an interrupted one goes on.
+        ray_address: the cluster to tune on; None starts one for the search.
+        say: takes one line of progress.
+
+    Returns:
+        The best trial's numbers, plain values.
+    """
+    judged = windows(tables, store, fits, recipe, say)
+    tuned = tune(
+        judged.training,
+        judged.validation,
+        budget=Budget(trials=recipe.trials, rounds=recipe.rounds, seconds=recipe.tuning_seconds),
+        storage=storage,
+        address=ray_address,
+        rng=np.random.default_rng([recipe.seed, 99]),
+        progress=say,
+    )
+    (folder / "ranker").mkdir(parents=True)
+    tuned.best_ranker.save(folder / "ranker")
+    tuned.trials.write_parquet(folder / "trials.parquet")
+    tuned.curves.write_parquet(folder / "curves.parquet")
+    best = {
+        "trial": tuned.best_trial,
+        "trials": tuned.trials.height,
+        "validation_ndcg@10": tuned.ndcg,
+        "seconds": tuned.seconds,
+        "cut_by_time": tuned.cut_by_time,
+        "config": asdict(tuned.best_config),
+        "training_requests": len(judged.training.sizes),
+        "validation_requests": len(judged.validation.sizes),
+        "rows": int(judged.training.sizes.sum() + judged.validation.sizes.sum()),
+    }
+    (folder / "best.json").write_text(json.dumps(best, indent=2))
+    return best

@@ -2,5 +2,6 @@
 
 from rankloop.bundle.bundle import Bundle, Parts
 from rankloop.bundle.manifest import Manifest, verify
+from rankloop.bundle.transplant import transplant
 
-__all__ = ["Bundle", "Manifest", "Parts", "verify"]
+__all__ = ["Bundle", "Manifest", "Parts", "transplant", "verify"]

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from rankloop.examples import Lists
 from rankloop.metrics import average_precision, catalogue_coverage, exposure_gini, ndcg, of_lists, recall, reciprocal_rank
-from rankloop.ranking import Judged
 from rankloop.recommender import Recommender
 from rankloop.request import Request
 from rankloop.retrieval import Retriever
@@ -20,9 +19,20 @@ Floats = npt.NDArray[np.float64]
 CUTOFFS = (1, 3, 5, 10, 20)
 
 
-def on_shown(judged: Judged, scores: npt.NDArray[np.floating]) -> dict[str, Floats]:
-    """Metrics of an order of the logged candidates, each `(requests,)`; NaN where a request has no judgement."""
-    lists = (scores, judged.grades, judged.sizes)
+def on_shown(
+    scores: npt.NDArray[np.floating], grades: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
+) -> dict[str, Floats]:
+    """Metrics of an order of the logged candidates.
+
+    Args:
+        scores: `(rows,)`, the highest first.
+        grades: `(rows,)`, judgements.
+        sizes: `(requests,)`, rows of each request.
+
+    Returns:
+        Metric to `(requests,)`; NaN where a request has no judgement.
+    """
+    lists = (scores, grades, sizes)
     measured = {f"ndcg@{k}": ndcg(*lists, k=k) for k in CUTOFFS}
     return measured | {
         "recall@10": recall(*lists, k=10),

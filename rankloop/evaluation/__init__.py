@@ -1,0 +1,6 @@
+"""A candidate against the champion, the popular baseline and the logged order, on the test window."""
+
+from rankloop.evaluation.run import CANDIDATE, Evaluation, Inputs, evaluate
+from rankloop.evaluation.systems import LOGGED, POPULAR
+
+__all__ = ["CANDIDATE", "LOGGED", "POPULAR", "Evaluation", "Inputs", "evaluate"]
