@@ -171,7 +171,7 @@ def _run_folder(home: Path) -> Path:
 @contextlib.contextmanager
 def _process(folder: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, **_QUIET, EVENTS: str(folder / "events.jsonl"), "RANKLOOP_HOME": str(home.resolve())}
-    environment.setdefault("BENTOML_HOME", str((home / "bentoml").resolve()))
+    environment.setdefault("BENTOML_HOME", str((home / "bento").resolve()))
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local", str(folder)],
