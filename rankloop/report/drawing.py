@@ -1,0 +1,90 @@
+"""Figures as SVG that takes its colours from the page, so that they read on light and on dark."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "DASHES", "MARKERS", "figure", "plain_axes", "svg"]
+
+COLOURS: Final = {
+    "ink": "#0a0a01",
+    "muted": "#0a0a02",
+    "grid": "#0a0a03",
+    "page": "#0a0a04",
+    "candidate": "#0a0a11",
+    "champion": "#0a0a12",
+    "baseline": "#0a0a13",
+    "logged": "#0a0a14",
+    "pass": "#0a0a21",
+    "fail": "#0a0a22",
+    "unsure": "#0a0a23",
+}
+"""Stand-ins that matplotlib draws with; each becomes a variable of the page's style sheet, such as `var(--candidate)`."""
+
+MARKERS: Final = {"candidate": "o", "champion": "s", "baseline": "^", "logged": "D"}
+DASHES: Final = {"candidate": "-", "champion": "--", "baseline": "-.", "logged": ":"}
+
+_STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",  # real text: selectable, searchable, in the page's font
+    "font.size": 10,
+    "text.color": COLOURS["ink"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.edgecolor": COLOURS["grid"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": COLOURS["grid"],
+    "grid.linewidth": 0.6,
+    "xtick.color": COLOURS["grid"],
+    "ytick.color": COLOURS["grid"],
+    "xtick.labelcolor": COLOURS["muted"],
+    "ytick.labelcolor": COLOURS["muted"],
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def figure(name: str, width: float, height: float) -> Iterator[Figure]:
+    """A blank figure of a size in inches, in the page's style; no window, no global state, same bytes every time."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        drawn = Figure(figsize=(width, height))
+        FigureCanvasSVG(drawn)
+        yield drawn
+
+
+def plain_axes(drawn: Figure, grid: str = "both") -> Axes:
+    """One set of axes with a grid along `x`, `y` or `both`."""
+    axes = drawn.subplots()
+    axes.grid(visible=False)
+    axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
+    axes.tick_params(length=0)
+    return axes
+
+
+def svg(drawn: Figure, name: str, title: str) -> str:
+    """The figure as an inline `<svg>`: ids of its own, colours of the page, a title for those who cannot see it."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        buffer = io.StringIO()
+        drawn.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+    for variable, stand_in in COLOURS.items():
+        text = text.replace(stand_in, f"var(--{variable})")
+    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1; font-family: inherit", text)
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{_escaped(title)}" ', text, count=1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
