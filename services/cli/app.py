@@ -1,0 +1,55 @@
+"""All commands of `rankloop` in the order a newcomer needs them."""
+
+from typing import Annotated
+
+import typer
+
+from rankloop import __version__
+from services.cli import ask, data, demo, pipeline, release, stack
+from services.cli.console import Guarded, out
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rankloop",
+    cls=Guarded,
+    no_args_is_help=True,
+    add_completion=False,
+    help="One closed loop for the ranking models of a work marketplace.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The options that stand before a command."""
+
+
+app.command(rich_help_panel="The loop")(demo.demo)
+app.command(rich_help_panel="The loop")(release.run)
+app.command(rich_help_panel="The loop")(release.releases)
+app.command(rich_help_panel="The stack")(stack.up)
+app.command(rich_help_panel="The stack")(stack.status)
+app.command(rich_help_panel="The stack")(stack.logs)
+app.command(rich_help_panel="The stack")(stack.down)
+app.command(rich_help_panel="Ask the release that serves")(ask.recommend)
+app.command(rich_help_panel="Ask the release that serves")(ask.search)
+app.command(rich_help_panel="Ask the release that serves")(ask.rank)
+app.command(rich_help_panel="Ask the release that serves")(ask.similar)
+app.add_typer(data.app, name="data", rich_help_panel="Data and pipelines")
+app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Data and pipelines")
+
+
+def main() -> None:
+    """Runs the command line; the entry point of the `rankloop` script."""
+    app(prog_name="rankloop")

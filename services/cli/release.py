@@ -1,0 +1,104 @@
+"""`rankloop run | releases`: the release pipeline on this machine, and what it released."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+from rich.table import Table
+
+from rankloop.errors import SettingsError
+from services import stack
+from services.cli.console import NOT_PASSED, in_words, myself, out
+from services.cli.given import Given, Mapping, Source, given
+from services.cli.stack import say
+from services.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.launch import RunResult
+
+__all__ = ["Recipe", "Set", "recipe_from", "releases", "run", "run_on", "show_end"]
+
+Recipe = Annotated[
+    Path | None, typer.Option("--recipe", help="A YAML file with fields of the recipe.", exists=True, dir_okay=False)
+]
+Set = Annotated[list[str] | None, typer.Option("--set", help="One field of the recipe, such as trials=4; may be repeated.")]
+
+
+def run(
+    path: Annotated[str, typer.Argument(help="The log's file or folder.")],
+    source: Source = "",
+    mapping: Mapping = "",
+    recipe: Recipe = None,
+    fields: Set = None,
+    every: Annotated[bool, typer.Option("--all", help="Show also the comparisons that only inform.")] = False,
+) -> None:
+    """Run the release pipeline on a log: validate, train, tune, evaluate, gate, package, deploy.
+
+    Starts the stack where it is not up. Exits with 3 when the gate does not pass.
+    """
+    from services.cli.verdict import show_verdict
+
+    result = run_on(given(path, source, mapping), recipe_from(recipe, fields or []), Settings.read())
+    show_verdict(result.evaluation["verdict"], every=every)
+    show_end(result)
+    if result.release_id is None:
+        raise typer.Exit(NOT_PASSED)
+
+
+def releases() -> None:
+    """List the runs that ended on this machine: what the gate said, and what was released."""
+    from pipelines.history import History
+
+    records = History(Settings.read().home).records()
+    if not records:
+        out.print(f"no run has ended yet; start one with {myself()} run")
+        return
+    table = Table("ended", "run", "verdict", "release")
+    for record in records:
+        table.add_row(record.at, record.run_id, record.verdict, record.release_id or "")
+    out.print(table)
+
+
+def run_on(data: Given, recipe: dict[str, Any], settings: Settings) -> "RunResult":
+    """Starts the stack if need be, runs the pipeline, and shows each step as it ends."""
+    from pipelines.launch import Order, run_release
+    from services.cli.progress import Steps
+
+    stack.up(settings, say=say)
+    order = Order(
+        **data._asdict(),
+        recipe=recipe,
+        serve_api=settings.dashboard_url,
+        serve_url=settings.service_url,
+        ray_address=settings.ray_address,
+    )
+    with Steps() as steps:
+        return run_release(order, settings.home, steps.take)
+
+
+def show_end(result: "RunResult") -> None:
+    """Prints what came of a run."""
+    what = f"release [bold]{result.release_id}[/bold] serves" if result.release_id else "nothing was released"
+    out.print(f"{what}; {in_words(result.seconds)}; report: {escape(str(result.report))}", soft_wrap=True)
+
+
+def recipe_from(file: Path | None, fields: list[str]) -> dict[str, Any]:
+    """The fields of a recipe, checked: those of a YAML file, then those given one by one.
+
+    Raises:
+        SettingsError: a field that is none, a value of the wrong type, or no `name=value`.
+    """
+    from rankloop.recipe import Recipe as Checked
+
+    found: Any = yaml.safe_load(file.read_text(encoding="utf-8")) if file else {}
+    if not isinstance(found, dict):
+        raise SettingsError(f"{file} holds {type(found).__name__}, not fields; write one `name: value` a line")
+    for text in fields:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {text!r} has no '='; write it as name=value, such as trials=4")
+        found[name.strip()] = yaml.safe_load(value)
+    Checked.from_mapping(found)
+    return found
