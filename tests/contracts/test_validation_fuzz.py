@@ -49,7 +49,7 @@ def assert_partitioned(frames: dict[str, pl.DataFrame]) -> None:
     assert not sum(result.count for result in examine(dict(validated.tables), NO_LIMIT).report)
 
 
-slow_to_draw = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=60)
+slow_to_draw = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=40)
 
 
 @slow_to_draw
