@@ -20,11 +20,13 @@ DAY = timedelta(days=1)
 
 def log(shown: list[tuple[str, str, timedelta]], acted: list[tuple[str | None, str, timedelta]] = []) -> Tables:  # noqa: B006
     """Impressions `(request, item, after START)` and outcomes of the same form; every item is as old as its first row."""
-    impressions = [
+    impressions: list[dict[str, object]] = [
         {"request_id": r, "ts": START + after, "surface": "job_feed", "user_id": "u", "item_id": i, "position": n}
         for n, (r, i, after) in enumerate(shown, 1)
     ]
-    outcomes = [{"ts": START + after, "user_id": "u", "item_id": i, "request_id": r, "kind": "click"} for r, i, after in acted]
+    outcomes: list[dict[str, object]] = [
+        {"ts": START + after, "user_id": "u", "item_id": i, "request_id": r, "kind": "click"} for r, i, after in acted
+    ]
     empty = Tables.empty()
     return replace(
         empty,

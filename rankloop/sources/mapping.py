@@ -41,14 +41,14 @@ def read(path: str, mapping: str) -> Frames:
 
 def _table(name: str, table: TableMapping, root: str) -> pl.DataFrame:
     with ExitStack() as stack:
-        target = resolve(table.path, root)
+        place = resolve(table.path, root)
         try:
-            file, rows = scan(target, table.format, stack, separator=table.separator, missing=table.missing)
+            rows = scan(place, table.format, stack, separator=table.separator, missing=table.missing)
             schema = rows.collect_schema()
-            _check(table, file, schema)
-            frame = _selected(name, table, file, rows, schema).collect(engine="streaming")
+            _check(table, place.path, schema)
+            frame = _selected(name, table, place.path, rows, schema).collect(engine="streaming")
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(f"{table.where}: {target} cannot be read: {error}") from error
+            raise SourceError(f"{table.where}: {place.path} cannot be read: {error}") from error
     return _with_unread_times(frame)
 
 

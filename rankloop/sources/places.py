@@ -3,88 +3,95 @@
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import polars as pl
 
 from rankloop.errors import SourceError
 
-__all__ = ["resolve", "scan"]
+__all__ = ["Place", "resolve", "scan"]
 
 _GLOB: Final = frozenset("*?[")
-_LOCAL: Final = ("file", "local")
 
 
-def resolve(path: str, root: str) -> str:
-    """The absolute path or URL that `path` stands for; a relative one lies inside `root`.
+class Place(NamedTuple):
+    """Where files lie.
+
+    Attributes:
+        path: an absolute path or a URL: of a file, a folder of Parquet files, or a glob.
+        root: the local folder that every file must lie in, links followed; None: anywhere.
+    """
+
+    path: str
+    root: Path | None = None
+
+
+def resolve(path: str, root: str) -> Place:
+    """The place that `path` stands for; a relative one lies inside `root`, a folder or an fsspec URL.
 
     Raises:
-        SourceError: a relative path leads out of the root, or a URL carries a user name or password.
+        SourceError: a relative path climbs out of the root, or a URL carries a user name or password.
 
     Example:
-        >>> resolve("jobs/*.parquet", "s3://lake/raw")
+        >>> resolve("jobs/*.parquet", "s3://lake/raw").path
         's3://lake/raw/jobs/*.parquet'
     """
     for url in (path, root):
         if "@" in urlsplit(url).netloc:
             raise SourceError(f"the address of {urlsplit(url).path} carries credentials; give them in the environment instead")
     if "://" in path or Path(path).is_absolute():
-        return path
+        return Place(path)
     if ".." in Path(path).parts:
         raise SourceError(f"{path} leads out of {root}; a relative path must stay inside it, or be made absolute")
     if "://" in root:
-        return f"{root.rstrip('/')}/{path}"
-    target = Path(root).resolve() / path
-    fixed = Path(*(part for part in _until_glob(target)))
-    if not fixed.resolve().is_relative_to(Path(root).resolve()):
-        raise SourceError(f"{path} is a link that leads out of {root}; a relative path must stay inside it")
-    return str(target)
+        return Place(f"{root.rstrip('/')}/{path}")
+    folder = Path(root).resolve()
+    return Place(str(folder / path), folder)
 
 
-def scan(path: str, form: str | None, stack: ExitStack, *, separator: str, missing: list[str]) -> tuple[str, pl.LazyFrame]:
-    """A lazy frame over every file at `path`, in the order of their names; CSV columns are all text.
+def scan(place: Place, form: str | None, stack: ExitStack, *, separator: str, missing: list[str]) -> pl.LazyFrame:
+    """A lazy frame over every file of a place, in the order of their names; CSV columns are all text.
 
-    Local files are scanned in place. Remote Parquet is read through fsspec, only the columns that are asked for;
+    Local files are scanned where they are. Of remote Parquet, fsspec reads only the columns that are asked for;
     remote CSV is copied to a temporary folder, which the stack removes.
 
     Args:
-        path: absolute: a file, a folder of Parquet files, a glob, or an fsspec URL of one of these.
+        place: where the files lie.
         form: parquet or csv; None: by the name of the first file.
         stack: closes what the lazy frame needs; collect before it does.
         separator: between the columns of a CSV file.
         missing: texts that are null in a CSV file.
 
-    Returns:
-        The name to use in messages, and the frame.
-
     Raises:
-        SourceError: nothing is there, the format is not known, or the place cannot be reached.
+        SourceError: nothing is there, a link leads out of the root, the format is not known, or the place cannot
+            be reached.
     """
-    protocol = path.partition("://")[0] if "://" in path else "file"
     try:
-        system, place = fsspec.core.url_to_fs(path)
-        found = _files(system, place)
+        system, path = fsspec.core.url_to_fs(place.path)
+        found = _files(system, path)
     except (ImportError, ValueError, OSError) as error:
-        raise SourceError(f"{path} cannot be reached: {error}") from error
+        raise SourceError(f"{place.path} cannot be reached: {error}") from error
     if not found:
-        raise SourceError(f"{path}: there is no such file; check the path, and that a glob matches something")
-    form = form or _format(found[0])
-    local = found if protocol in _LOCAL else None
-    if form == "csv":
-        files = local or _copied(system, found, stack)
-        return path, pl.scan_csv(files, infer_schema=False, separator=separator, null_values=missing)
-    return path, pl.scan_parquet(local) if local else _remote_parquet(system, found)
+        raise SourceError(f"{place.path}: there is no such file; check the path, and that a glob matches something")
+    if place.root is not None:
+        _hold_inside(place.root, found)
+    local = "file" in _protocols(system)
+    if (form or _format(found[0])) == "csv":
+        files = found if local else _copied(system, found, stack)
+        return pl.scan_csv(files, infer_schema=False, separator=separator, null_values=missing)
+    return pl.scan_parquet(found) if local else _remote_parquet(system, found)
 
 
-def _until_glob(path: Path) -> list[str]:
-    parts = []
-    for part in path.parts:
-        if _GLOB & set(part):
-            break
-        parts.append(part)
-    return parts
+def _protocols(system: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+
+
+def _hold_inside(root: Path, files: list[str]) -> None:
+    for file in files:
+        if not Path(file).resolve().is_relative_to(root):
+            raise SourceError(f"{file} is a link that leads out of {root}; make the path absolute if that is meant")
 
 
 def _files(system: fsspec.AbstractFileSystem, place: str) -> list[str]:

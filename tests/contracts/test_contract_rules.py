@@ -79,9 +79,7 @@ def test_a_clean_marketplace_passes_with_no_row_in_quarantine(frames, reasons):
 
 
 @pytest.mark.parametrize(("table", "column", "value", "expected"), ONE_VALUE)
-def test_one_wrong_value_gives_its_row_exactly_these_reasons(
-    table, column, value, expected, rows, framed, reasons
-):
+def test_one_wrong_value_gives_its_row_exactly_these_reasons(table, column, value, expected, rows, framed, reasons):
     rows[table][1][column] = value
     assert reasons(examine(framed(rows), NO_LIMIT))[table] == [expected]
 

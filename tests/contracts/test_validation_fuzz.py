@@ -1,5 +1,7 @@
 """Whatever comes in, every row ends in the tables or in the quarantine, once."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from rankloop.errors import ContractBreach
 
 NO_LIMIT = Budgets(every=Budget())
 
-ANY_TYPE = st.sampled_from(
+ANY_TYPE: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(pl.String, pl.Int8, pl.UInt64, pl.Int128, pl.Float32, pl.Float64, pl.Boolean, pl.Date, pl.Time, pl.Duration("ms")),
         *(pl.Null, pl.Binary, pl.Categorical, pl.Decimal(10, 2), pl.Datetime("ns"), pl.Datetime("ms", "Asia/Tokyo")),
