@@ -29,8 +29,8 @@ class Matched(NamedTuple):
 class Overlap:
     """The distinct terms of every item, as one sparse matrix, weighted by their rarity.
 
-    The weight of a term is `ln((items + 1) / (items that hold it + 1)) + 1`, so a term that no item holds weighs
-    most and one that all hold weighs 1. It says nothing of order or repetition: that is BM25.
+    The weight of a term is `ln((items + 1) / (items that hold it + 1)) + 1`, where only items with any term count:
+    a term that no item holds weighs most and one that all hold weighs 1. It says nothing of order or repetition: that is BM25.
 
     Args:
         lists: the terms of each item.
@@ -51,8 +51,9 @@ class Overlap:
         self._start = np.concatenate(([0], np.cumsum(self.counts, dtype=np.int64)))
         self._terms = self.vocabulary.encode([term for terms in sets for term in terms])
         held = np.bincount(self._terms, minlength=len(self.vocabulary))
-        self._weights = np.log((len(sets) + 1) / (held + 1)) + 1
-        self._strange = float(np.log(len(sets) + 1) + 1)
+        speaking = int((self.counts > 0).sum())
+        self._weights = np.log((speaking + 1) / (held + 1)) + 1
+        self._strange = float(np.log(speaking + 1) + 1)
         row = np.repeat(np.arange(len(sets)), np.diff(self._start))
         self.weights = _sums(row, self._weights[self._terms], len(sets))
         """`(items,)`: the weight of all terms of each item."""
