@@ -15,6 +15,8 @@ from services.stack import StackStatus
 
 __all__ = ["down", "logs", "say", "show", "show_urls", "status", "up"]
 
+_SOURCE_WIDTH = 24
+
 
 def up() -> None:
     """Start Ray, Serve and HAProxy, and wait until they answer."""
@@ -40,7 +42,7 @@ def logs(
 ) -> None:
     """Show the last lines that the stack logged."""
     for line in stack.logs(Settings.read(), follow=follow, lines=lines, only=only):
-        out.print(f"[cyan]{escape(line.source)}[/cyan] {escape(line.text)}", soft_wrap=True)
+        out.print(f"[cyan]{escape(line.source[:_SOURCE_WIDTH])}[/cyan] {escape(line.text)}", soft_wrap=True)
 
 
 def down() -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".sql", ".html", ".svg", ".json", ""}
-SKIPPED = {".git", ".venv", ".rankloop", "build", "dist", "__pycache__"}
+SKIPPED = {"build", "dist", "__pycache__"}
 OF_ONE_MACHINE = re.compile(r"(?<![\w./-])/(work|farm|root|opt|home/\w+)/|file:/{2}|extra-index-url|index-url")
 
 
@@ -23,8 +23,11 @@ def anchors(page: Path) -> set[str]:
 
 def tracked() -> list[Path]:
     """Every text file of the project, caches and state left out."""
-    files = (file for file in ROOT.rglob("*") if not SKIPPED & set(file.relative_to(ROOT).parts[:-1]))
-    return [file for file in files if file.is_file() and file.suffix in TEXT and ".part" not in file.name]
+    folders = [
+        one for one in ROOT.iterdir() if one.is_dir() and (one.name == ".ci" or one.name[0] != ".") and one.name not in SKIPPED
+    ]
+    files = [*ROOT.iterdir(), *(file for folder in folders for file in folder.rglob("*") if not SKIPPED & set(file.parts))]
+    return [file for file in files if file.is_file() and file.suffix in TEXT and not file.name.endswith(".part")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,6 +1,7 @@
-"""`__all__` of every public module is exactly what it exposes; ruff holds it sorted."""
+"""`__all__` of every package is exactly what it exposes; ruff holds it sorted."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -24,27 +25,38 @@ def declared(tree: ast.Module) -> list[str] | None:
     return None
 
 
-def exposed(tree: ast.Module, *, package: bool) -> set[str]:
-    """Public names that a module defines; of a package's `__init__`, also those it imports."""
+def imported_or_defined(tree: ast.Module) -> set[str]:
+    """Public names that a package imports or defines."""
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.ImportFrom) and package:
+        elif isinstance(node, ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
     return {name for name in names if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_all_is_what_is_exposed(file: Path) -> None:
+def name_of(file: Path) -> str:
+    """The file as a test names it."""
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=name_of)
+def test_a_package_exposes_exactly_what_it_names(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    package = file.name == "__init__.py"
-    public, written = exposed(tree, package=package), declared(tree)
-    if written is None:
-        assert package or not public, f"{file.name} exposes {sorted(public)}: name them in __all__"
-        assert not public, f"__init__ imports {sorted(public)}: name them in __all__"
-        return
-    assert public <= set(written), "public, but not in __all__; give it an underscore or name it"
+    written = declared(tree) or []
+    constants = {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    constants |= {
+        part.id for node in tree.body if isinstance(node, ast.Assign) for part in node.targets if isinstance(part, ast.Name)
+    }
+    assert set(written) - {"__version__"} == imported_or_defined(tree) | {name for name in constants if name[0] != "_"}
     assert len(written) == len(set(written))
-    top = {part.id for node in tree.body for part in ast.walk(node) if isinstance(part, ast.Name)}
-    assert set(written) <= public | top | {node.name for node in tree.body if hasattr(node, "name")}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_a_module_names_only_what_it_has(file: Path) -> None:
+    module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    written = declared(ast.parse(file.read_text(encoding="utf-8")))
+    if written:
+        found = importlib.import_module(module)
+        assert [name for name in written if not hasattr(found, name)] == []
