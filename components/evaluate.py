@@ -46,7 +46,7 @@ def evaluate(
         inputs = Inputs.read(*folders, recipe=Recipe.from_mapping(recipe))
         result = evaluate(inputs, Bundle.open(champion) if champion else None, say)
         record = result.write(Path(evaluation.path), seed=inputs.recipe.seed)
-        write_report(result, inputs, folders, Path(report.path))
+        write_report(result, inputs, folders[0], folders[3], Path(report.path))
         means = {name: interval["mean"] for name, interval in record["systems"]["candidate"].items()}
         Path(metrics.path).write_text(json.dumps(means))
         for name, value in means.items():
