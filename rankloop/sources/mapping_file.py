@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
+import fsspec
 import yaml
 
 from rankloop.contracts import KINDS, REQUIRED, SCHEMAS, TABLES, UTC
@@ -70,15 +70,16 @@ _KEYS: Final = tuple(name for name in TableMapping.__dataclass_fields__ if name 
 
 
 def load(file: str) -> dict[str, TableMapping]:
-    """Reads and checks a mapping file.
+    """Reads and checks a mapping file, here or at an fsspec URL.
 
     Raises:
         SourceError: it is not there, is not YAML, or names a table, a column or a key that does not exist; the
             message names the place in the file and the nearest thing that does.
     """
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with fsspec.open(file, "rt", encoding="utf-8") as text:
+            content = yaml.safe_load(text)
+    except (OSError, ValueError, ImportError, yaml.YAMLError) as error:
         raise SourceError(f"the mapping {file} cannot be read: {error}") from error
     tables = _section(content, file, ("tables",)).get("tables")
     found = _section(tables, f"{file}: tables", TABLES)

@@ -11,7 +11,7 @@ import polars as pl
 
 from rankloop.errors import SourceError
 
-__all__ = ["Place", "resolve", "scan"]
+__all__ = ["Place", "resolve", "scan", "there"]
 
 _GLOB: Final = frozenset("*?[")
 
@@ -68,11 +68,7 @@ def scan(place: Place, form: str | None, stack: ExitStack, *, separator: str, mi
         SourceError: nothing is there, a link leads out of the root, the format is not known, or the place cannot
             be reached.
     """
-    try:
-        system, path = fsspec.core.url_to_fs(place.path)
-        found = _files(system, path)
-    except (ImportError, ValueError, OSError) as error:
-        raise SourceError(f"{place.path} cannot be reached: {error}") from error
+    system, found = _reach(place)
     if not found:
         raise SourceError(f"{place.path}: there is no such file; check the path, and that a glob matches something")
     if place.root is not None:
@@ -82,6 +78,24 @@ def scan(place: Place, form: str | None, stack: ExitStack, *, separator: str, mi
         files = found if local else _copied(system, found, stack)
         return pl.scan_csv(files, infer_schema=False, separator=separator, null_values=missing)
     return pl.scan_parquet(found) if local else _remote_parquet(system, found)
+
+
+def there(place: Place) -> bool:
+    """Whether a place has any file.
+
+    Raises:
+        SourceError: it cannot be reached.
+    """
+    return bool(_reach(place)[1])
+
+
+def _reach(place: Place) -> tuple[fsspec.AbstractFileSystem, list[str]]:
+    """The file system of a place, and its files in the order of their names."""
+    try:
+        system, path = fsspec.core.url_to_fs(place.path)
+        return system, _files(system, path)
+    except (ImportError, ValueError, OSError) as error:
+        raise SourceError(f"{place.path} cannot be reached: {error}") from error
 
 
 def _protocols(system: fsspec.AbstractFileSystem) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The check reports what `validate` would raise, and how to mend it."""
 
+import fsspec
 import polars as pl
 import pytest
 
-from rankloop.contracts import SCHEMAS, Budget, Budgets, Tables
+from rankloop.contracts import SCHEMAS, Budget, Budgets, Tables, validate
 from rankloop.errors import SourceError
 from rankloop.sources import SOURCES, check, read
 
@@ -82,3 +83,14 @@ def test_what_a_source_writes_it_reads_again(tmp_path):
     Tables.empty().write(tmp_path)
     frames = read("contract", str(tmp_path))
     assert {name: frame.schema for name, frame in frames.items()} == {n: pl.Schema(columns) for n, columns in SCHEMAS.items()}
+
+
+def test_contract_tables_may_lie_in_object_storage(tmp_path):
+    Tables.empty().write(tmp_path)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path), "/tables", recursive=True)
+    try:
+        frames = read("contract", "memory://tables")
+    finally:
+        memory.rm("/tables", recursive=True)
+    assert validate(frames).tables.rows() == {"items": 0, "users": 0, "impressions": 0, "outcomes": 0}
