@@ -10,7 +10,7 @@ from rankloop.simulation.tastes import Chances
 
 __all__ = ["DECAY", "KIND_NAMES", "Events", "draw_events", "examination"]
 
-DECAY: Final = {"job_feed": 0.5, "job_search": 0.7}
+DECAY: Final = {"job_feed": 0.3, "job_search": 0.45}
 """How fast attention falls along a list; people scroll a feed further than they read a search result."""
 
 KIND_NAMES: Final = ("click", "save", "apply", "interview", "hire", "dismiss")

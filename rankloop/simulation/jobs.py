@@ -102,7 +102,7 @@ def draw_jobs(
         duration=duration.astype(np.float32),
         openings=pick([0.0, 75, 18, 7], n, rng),
         appeal=grid(0.35 * clients.quality[owner] + 0.94 * rng.normal(size=n)),
-        latent=grid(0.7 * topics[topic] + 0.55 * clients.latent[owner] + 0.45 * own),
+        latent=grid(0.75 * topics[topic] + 0.6 * clients.latent[owner] + 0.28 * own),
     )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rankloop.simulation.arrays import Floats, Ints
+from rankloop.simulation.vocabulary import lexicon
 
-__all__ = ["EXPLORATION", "Shown", "fresh_points", "popular_points", "rank"]
+__all__ = ["EXPLORATION", "Shown", "closeness_points", "found_points", "fresh_points", "popular_points", "rank"]
 
 EXPLORATION: Final = 0.1
 """Share of requests answered by a list drawn evenly from the pool."""
@@ -33,7 +34,7 @@ class Shown(NamedTuple):
 
 def fresh_points(age_days: Floats) -> npt.NDArray[np.int8]:
     """3 points in the first day, 2 before the third, 1 before the seventh."""
-    return ((age_days < 1).astype(np.int8) + (age_days < 3) + (age_days < 7)).astype(np.int8)
+    return (2 * ((age_days < 1).astype(np.int8) + (age_days < 3) + (age_days < 7))).astype(np.int8)
 
 
 def popular_points(recent_clicks: Floats) -> npt.NDArray[np.int8]:
@@ -44,6 +45,21 @@ def popular_points(recent_clicks: Floats) -> npt.NDArray[np.int8]:
     first, second = ordered[len(ordered) // 10], ordered[(3 * len(ordered)) // 10]
     clicked = recent_clicks > 0
     return (clicked * ((recent_clicks > first).astype(np.int8) + (recent_clicks > second))).astype(np.int8)
+
+
+def closeness_points() -> npt.NDArray[np.int8]:
+    """6 points for a neighbour of the person's category, 7 for the category itself, `(categories, categories)`."""
+    categories = lexicon().categories
+    points = np.zeros((len(categories), len(categories)), np.int8)
+    for row, own in enumerate(categories):
+        points[row, list(own.neighbours)] = 6
+        points[row, row] = 6
+    return points
+
+
+def found_points(share: Floats) -> npt.NDArray[np.int8]:
+    """6 points where a word of the query stands in the title or skills, 7 where all do."""
+    return ((share > 0) * 6).astype(np.int8)
 
 
 def rank(points: npt.NDArray[np.int8], length: int, rng: np.random.Generator) -> Shown:

@@ -69,7 +69,7 @@ class Scale:
     @classmethod
     def demo(cls) -> "Scale":
         """About 200,000 impressions in 60 days."""
-        return cls(users=900, users_per_day=6, items=900, items_per_day=55, clients=350, days=60, impressions=200_000)
+        return cls(users=750, users_per_day=5, items=800, items_per_day=48, clients=300, days=60, impressions=200_000)
 
     @classmethod
     def million(cls) -> "Scale":

@@ -11,7 +11,7 @@ from rankloop.simulation.arrays import Floats, Ints
 from rankloop.simulation.build import Drawn
 from rankloop.simulation.clicks import KIND_NAMES, Events, draw_events, examination
 from rankloop.simulation.lexical import Overlap
-from rankloop.simulation.logging_policy import fresh_points, popular_points, rank
+from rankloop.simulation.logging_policy import closeness_points, found_points, fresh_points, popular_points, rank
 from rankloop.simulation.requests import Demands, draw_demands
 from rankloop.simulation.scale import DAY, Scale
 from rankloop.simulation.streams import Streams
@@ -74,7 +74,7 @@ class _Days:
         named = [" ".join(skills[s] for s in row if s >= 0) for row in jobs.skills.tolist()]
         texts = [f"{title} {asked}" for title, asked in zip(drawn.texts.titles, named, strict=True)]
         self.overlap = Overlap(self.world.queries.text.tolist(), texts)
-        self.closeness = _closeness()
+        self.closeness = closeness_points()
         self.recent_clicks = np.zeros(len(jobs.created), np.float32)
         self.openings = jobs.openings.copy()
         self.applied: list[Ints] = [np.zeros(0, np.int64)]
@@ -115,7 +115,7 @@ class _Days:
         listed = self.world.listed[demands.user[feed]]  # (feed requests, skills + 1)
         points[feed] = near + static + listed[:, jobs.skills[columns, 0]]
         texts, which = np.unique(demands.query[search], return_inverse=True)
-        points[search] = (3 * np.floor(4 * self.overlap.share(texts, columns)).astype(np.int8))[which] + static
+        points[search] = found_points(self.overlap.share(texts, columns))[which] + static
         moving = np.flatnonzero((jobs.created[columns] >= midnight) | (self.world.closed[columns] < midnight + DAY))
         opened, closes = jobs.created[columns[moving]], self.world.closed[columns[moving]]
         there = (opened < demands.ts[:, None]) & (demands.ts[:, None] < closes)
@@ -191,13 +191,3 @@ class _Days:
                 if self.openings[item[at]] == 0:
                     closed[item[at]] = ts[at]
         self.world = replace(self.world, closed=closed)
-
-
-def _closeness() -> npt.NDArray[np.int8]:
-    """6 points for the person's own category, 2 for its neighbours, `(categories, categories)`."""
-    categories = lexicon().categories
-    points = np.zeros((len(categories), len(categories)), np.int8)
-    for row, own in enumerate(categories):
-        points[row, list(own.neighbours)] = 2
-        points[row, row] = 6
-    return points

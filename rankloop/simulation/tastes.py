@@ -68,8 +68,8 @@ class Weights:
 
 
 STEPS: Final[dict[str, Weights]] = {
-    "click on the feed": Weights(-1.9, skill=2.2, liking=1.1, bond=0.8, pay=0.5, appeal=0.6),
-    "click on search": Weights(-3.1, skill=1.5, liking=0.5, bond=0.65, pay=0.4, appeal=0.6, relevance=3.2),
+    "click on the feed": Weights(-2.3, skill=3.0, liking=1.3, bond=0.85, pay=0.7, quality=0.3, appeal=0.7),
+    "click on search": Weights(-3.65, skill=2.0, liking=0.6, bond=0.7, pay=0.6, quality=0.3, appeal=0.7, relevance=4.0),
     "save, once clicked": Weights(-2.0, skill=0.8, bond=0.5, pay=0.5, quality=0.3),
     "apply, once clicked": Weights(-3.2, skill=2.4, bond=0.5, lowball=1.6, near=1.0, quality=0.5),
     "apply, once saved": Weights(-2.2, skill=2.4, bond=0.5, lowball=1.6, near=1.0, quality=0.5),
