@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.contracts import Columns
-from rankloop.features.overlap import Overlap
+from rankloop.features.overlap import Overlap, Spread
 from rankloop.features.registry import Feature
 from rankloop.text import tokens
 
@@ -76,7 +76,9 @@ class SkillMatch:
 
     def values(self, batch: Batch) -> list[Numbers]:
         """Count, share, weighted share."""
-        count, weight = self._overlap.match([self._held[user] for user in batch.users], batch.owner, batch.items)
+        count, weight = self._overlap.match(
+            self._overlap.spread(batch.items), [self._held[user] for user in batch.users], batch.owner
+        )
         known = self._names_some[batch.users][batch.owner]
         share = _ratio(count, self._overlap.counts[batch.items])
         weighted = _ratio(weight, self._overlap.weights[batch.items])
@@ -107,26 +109,27 @@ class TextMatch:
 
     def values(self, batch: Batch) -> list[Numbers]:
         """Query length, query in title, query in skills, title in query, title in headline."""
-        words = [() if own is None else own for own in batch.words]
-        count = np.array([len(set(own)) or np.nan for own in words], np.float64)
-        asked = ~np.isnan(count)
-        title = self._match(self._title, words, batch)
-        skills = self._match(self._skills, words, batch)
-        whole = np.array([[self._title.weight(own), self._skills.weight(own)] for own in words]).reshape(-1, 2)
-        whole = whole[batch.owner]  # (rows, 2)
-        headline = self._title.match([self._headlines[user] for user in batch.users], batch.owner, batch.items).weight
+        title = self._title.spread(batch.items)
         of_title = self._title.weights[batch.items]
-        return [
-            count[batch.owner],
-            _ratio(title, whole[:, 0]),
-            _ratio(skills, whole[:, 1]),
-            np.where(asked[batch.owner], _ratio(title, of_title), np.nan),
-            np.where(self._has_headline[batch.users][batch.owner], _ratio(headline, of_title), np.nan),
-        ]
+        headline = self._title.match(title, [self._headlines[user] for user in batch.users], batch.owner).weight
+        has_headline = self._has_headline[batch.users][batch.owner]
+        return [*self._of_query(batch, title, of_title), np.where(has_headline, _ratio(headline, of_title), np.nan)]
 
-    @staticmethod
-    def _match(overlap: Overlap, words: Sequence[Sequence[str]], batch: Batch) -> Numbers:
-        return overlap.match([overlap.codes(own) for own in words], batch.owner, batch.items).weight
+    def _of_query(self, batch: Batch, title: Spread, of_title: Numbers) -> list[Numbers]:
+        if all(own is None for own in batch.words):
+            return [np.full(len(batch.owner), np.nan)] * 4
+        words = [() if own is None else own for own in batch.words]
+        count = np.array([len(set(own)) or np.nan for own in words], np.float64)[batch.owner]
+        in_title = self._title.match(title, [self._title.codes(own) for own in words], batch.owner).weight
+        held = [self._skills.codes(own) for own in words]
+        in_skills = self._skills.match(self._skills.spread(batch.items), held, batch.owner).weight
+        whole = np.array([[self._title.weight(own), self._skills.weight(own)] for own in words])[batch.owner]  # (rows, 2)
+        return [
+            count,
+            _ratio(in_title, whole[:, 0]),
+            _ratio(in_skills, whole[:, 1]),
+            np.where(np.isnan(count), np.nan, _ratio(in_title, of_title)),
+        ]
 
 
 class SameCountry:
@@ -192,10 +195,11 @@ class LogRatios:
 
     def values(self, batch: Batch) -> list[Numbers]:
         """One column a ratio."""
-        logs = [_log(batch.columns[:, a]) - _log(batch.columns[:, b]) for a, b in self._columns]
+        logs = {column: _log(batch.columns[:, column]) for column in {c for pair in self._columns for c in pair}}
+        ratios = [logs[a] - logs[b] for a, b in self._columns]
         return [
-            log - np.log(_WORKDAY_HOURS) if feature.name == "rate_fit" else log
-            for feature, log in zip(self.features, logs, strict=True)
+            ratio - np.log(_WORKDAY_HOURS) if feature.name == "rate_fit" else ratio
+            for feature, ratio in zip(self.features, ratios, strict=True)
         ]
 
 

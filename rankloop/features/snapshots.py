@@ -52,6 +52,7 @@ class Snapshots:
         self._values = np.concatenate([_values(frame, view)[order], np.array(defaults, np.float32)])
         times = [np.append(microseconds(frame[view.features[i].name])[order], [ALWAYS, ALWAYS]) for i in ages]
         self._times = list(zip(ages, times, strict=True))
+        self._latest = latest
         self._row_of_code = self._by_code(first) if latest and len(view.keys) == 1 else None
 
     def lookup(self, codes: Sequence[Codes], ts: Codes) -> Matrix:
@@ -64,10 +65,10 @@ class Snapshots:
         Returns:
             `(n, features)` float32: NaN where a key is absent, the feature's default where there is no row.
         """
-        rows = self._rows(codes, ts) if self._row_of_code is None else self._row_of_code[codes[0]]
-        out: Matrix = self._values[rows]
+        rows = self._rows(codes, ts) if self._row_of_code is None else np.take(self._row_of_code, codes[0])
+        out: Matrix = np.take(self._values, rows, axis=0)
         for feature, times in self._times:
-            then = times[rows]
+            then = np.take(times, rows)
             out[:, feature] = np.where(then == ALWAYS, out[:, feature], (ts - then) / _DAY)
         return out
 
@@ -76,9 +77,8 @@ class Snapshots:
         if len(self._keys):
             key = _combined(codes, self._sizes)
             rank = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-            place = rank * self._stride + np.searchsorted(self._moments, ts, side="right") - 1
-            row = np.searchsorted(self._places, place, side="right") - 1
-            found = (self._keys[rank] == key) & (row >= 0) & (self._places[row] // self._stride == rank)
+            row = rank if self._latest else self._row_by_time(rank, ts)
+            found = (self._keys[rank] == key) & (row >= 0)
             rows[found] = row[found]
         for code in codes:
             if code.min(initial=0) < 0:
@@ -87,6 +87,11 @@ class Snapshots:
             if code.min(initial=0) == ABSENT:
                 rows[code == ABSENT] = self._absent
         return rows
+
+    def _row_by_time(self, rank: Codes, ts: Codes) -> Codes:
+        place = rank * self._stride + np.searchsorted(self._moments, ts, side="right") - 1
+        row = np.searchsorted(self._places, place, side="right") - 1
+        return np.where(self._places[row] // self._stride == rank, row, -1)
 
     def _by_code(self, first: Codes) -> Codes:
         # the last two are where numpy finds the codes -2 (ABSENT) and -1 (UNKNOWN)
