@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from rankloop.contracts import Tables
 from rankloop.request import Request
-from rankloop.vocabulary import Vocabulary
+from rankloop.vocabulary import UNKNOWN, Vocabulary
 
-__all__ = ["Candidates", "Retriever", "top"]
+__all__ = ["Candidates", "Retriever", "pick", "top"]
 
 Items = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -35,7 +35,9 @@ class Retriever(ABC):
 
     A retriever never decides the final order; that is the ranker's part. It scores every item of the
     catalogue it was fitted on, and says NaN where it has nothing to say (a user it never met, an item
-    without history, a feed request for a lexical method), never a quiet zero.
+    without history, a feed request for a lexical method, the code `UNKNOWN`), never a quiet zero. Scores of
+    some items are the scores of the catalogue at those items, bit for bit, so that a feature logged in
+    service equals the feature built for training.
     """
 
     name: ClassVar[str]
@@ -77,6 +79,20 @@ class Retriever(ABC):
         """The `k` best items among `allowed` (a mask over the catalogue); fewer where it has nothing to say."""
         scores = self.score(request)
         return top(scores if allowed is None else np.where(allowed, scores, np.float32(np.nan)), k)
+
+
+def pick(scores: Scores, items: Items | None) -> Scores:
+    """The catalogue's scores at `items`, NaN for `UNKNOWN`; always a copy.
+
+    Example:
+        >>> pick(np.array([5.0, 7.0], np.float32), np.array([1, -1]))
+        array([ 7., nan], dtype=float32)
+    """
+    if items is None:
+        return scores.copy()
+    if not len(scores):
+        return np.full(len(items), np.nan, np.float32)
+    return np.where(items == UNKNOWN, np.float32(np.nan), scores[items])
 
 
 def top(scores: Scores, k: int) -> Candidates:

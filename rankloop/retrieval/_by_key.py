@@ -1,0 +1,48 @@
+"""Retrievers that score the whole catalogue at once for whatever decides their answer: a query, a user."""
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from rankloop.request import Request
+from rankloop.retrieval.base import Items, Retriever, Scores, pick
+
+__all__ = ["ByKey"]
+
+
+class ByKey(Retriever):
+    """A retriever whose scores depend on the request only through a key; many lists share one pass per key."""
+
+    @abstractmethod
+    def _key(self, request: Request) -> Hashable:
+        """What decides the answer; None where there is nothing to say. Raises NotFitted before the fit."""
+
+    @abstractmethod
+    def _score_catalogue(self, key: Hashable) -> Scores:
+        """`(catalogue,)` scores for a key."""
+
+    @property
+    @abstractmethod
+    def _catalogue_size(self) -> int:
+        """How many items are scored."""
+
+    def score(self, request: Request, items: Items | None = None) -> Scores:
+        """Scores of `items` (catalogue codes; None: the whole catalogue), `(n,)` float32, NaN: nothing to say."""
+        return pick(self._all(self._key(request)), items)
+
+    def score_lists(self, requests: Sequence[Request], items: Sequence[Items]) -> list[Scores]:
+        """`score` for many requests, each with its own items; the catalogue is scored once for each different key."""
+        by_key: dict[Hashable, list[int]] = {}
+        for place, request in enumerate(requests):
+            by_key.setdefault(self._key(request), []).append(place)
+        scores: dict[int, Scores] = {}
+        for key, places in by_key.items():
+            catalogue = self._all(key)
+            scores.update((place, pick(catalogue, items[place])) for place in places)
+        return [scores[place] for place in range(len(requests))]
+
+    def _all(self, key: Hashable) -> Scores:
+        if key is None:
+            return np.full(self._catalogue_size, np.nan, np.float32)
+        return self._score_catalogue(key)
