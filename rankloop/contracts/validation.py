@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = ["RuleResult", "Validated", "examine", "validate"]
 
 _EXAMPLES: Final = 3
 _WIDEST: Final = 100
+_LONGEST: Final = 10
 _JUDGED_IN_ORDER: Final = ("items", "users", "impressions", "outcomes")
 
 _REQUEST_AT: Final = pl.col(Columns.TS).min().over(Columns.REQUEST_ID)
@@ -44,7 +46,7 @@ class RuleResult:
         rows: rows of the table.
         count: rows that broke the rule.
         holds: whether that is within the budget.
-        examples: up to three of the rows, as the source gave them; times are texts, long texts are cut.
+        examples: up to three of the rows, as the source gave them; times and infinities are texts, long values are cut.
         remedy: what to do about it.
     """
 
@@ -178,8 +180,10 @@ def _result(rule: Rule, broken: pl.Series, raw: pl.DataFrame, budgets: Budgets) 
 
 
 def _shown(value: object) -> object:
-    """A value of an example: times as text, long texts cut."""
-    if isinstance(value, datetime):
+    """A value of an example as JSON and a terminal can show it: times and infinities as text, long values cut."""
+    if isinstance(value, datetime) or (isinstance(value, float) and not isfinite(value)):
         return str(value)
+    if isinstance(value, list):
+        return [_shown(piece) for piece in value[:_LONGEST]] + ["…"] * (len(value) > _LONGEST)
     long = isinstance(value, str) and len(value) > _WIDEST
     return f"{str(value)[: _WIDEST - 1]}…" if long else value

@@ -99,3 +99,17 @@ def test_examples_are_cut_to_what_a_terminal_can_show(frames):
     frames["items"] = frames["items"].with_columns(title=pl.lit("x" * 500), budget=pl.lit(-1.0))
     [fired] = [result for result in examine(frames, NO_LIMIT).report if result.table == "items" and result.count]
     assert fired.examples[0]["title"] == "x" * 99 + "…"
+
+
+def test_the_report_is_json_even_where_a_number_is_not(rows, framed, tmp_path):
+    rows["outcomes"][1]["value"] = float("inf")
+    rows["impressions"][1] |= {"position": 0, "features": [float("nan"), *range(20)]}
+    examine(framed(rows), NO_LIMIT).write(tmp_path)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    shown = {rule["rule"]: rule["examples"] for rule in report["rules"] if rule["examples"]}
+    assert shown["value is finite"][0]["value"] == "inf"
+    assert shown["position is 1 or more"][0]["features"] == ["nan", *range(9), "…"]
