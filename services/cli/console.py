@@ -60,7 +60,8 @@ def in_words(seconds: float) -> str:
         >>> in_words(7.26), in_words(83)
         ('7.3 s', '1 min 23 s')
     """
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {round(seconds % 60):02d} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 59.95 else f"{minutes} min {rest:02d} s"
 
 
 def myself() -> str:

@@ -133,10 +133,10 @@ def _up(settings: Settings, record: Record) -> None:
 
 
 def _show_result(result: "RunResult", now: "StackStatus", record: Record) -> None:
-    from services.cli.verdict import show_verdict
+    from services.cli.verdict import show_evaluation
 
     out.print(Rule("the gate"))
-    show_verdict(result.evaluation["verdict"])
+    show_evaluation(result.evaluation)
     show_end(result)
     if now.release_id is None:
         return

@@ -38,10 +38,10 @@ def run(
 
     Starts the stack where it is not up. Exits with 3 when the gate does not pass.
     """
-    from services.cli.verdict import show_verdict
+    from services.cli.verdict import show_evaluation
 
     result = run_on(given(path, source, mapping), recipe_from(recipe, fields or []), Settings.read())
-    show_verdict(result.evaluation["verdict"], every=every)
+    show_evaluation(result.evaluation, every=every)
     show_end(result)
     if result.release_id is None:
         raise typer.Exit(NOT_PASSED)

@@ -1,0 +1,212 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import Result
+
+from pipelines import launch
+from pipelines.events import STEPS, Event, StepRecord
+from pipelines.history import History
+from pipelines.launch import Order, PipelineFailed, RunResult
+from rankloop.errors import SettingsError
+from rankloop.gate import Policy, Row, Verdict
+from rankloop.simulation import Marketplace, Scale
+from services import stack
+from services.cli.progress import Steps
+from services.cli.release import recipe_from
+from services.stack import ProcessStatus, StackStatus
+
+Rankloop = Callable[..., Result]
+
+
+def evaluation(outcome: Any) -> dict[str, Any]:
+    """What `evaluate` records, of two systems."""
+    row = Row(
+        metric="ndcg@10",
+        slice="all",
+        rule="better than popular",
+        outcome=outcome,
+        binding=True,
+        reason="It is what it is [sic].",
+        reference="popular",
+        candidate_value=0.5,
+        reference_value=0.25,
+        difference=0.25,
+        lower=0.125,
+        upper=0.375,
+    )
+    extra = Row(metric="empty", slice="all", rule="at most 1 %", outcome="pass", binding=False, reason="Few.")
+    verdict = Verdict(outcome=outcome, reasons=(row.reason,), rows=(row, extra), candidate="r2", policy=Policy(), seed=1)
+    mean = {"mean": 0.5, "lower": 0.375, "upper": 0.625}
+    systems = {name: {"ndcg@10": mean, "recall@100": mean} for name in ("candidate", "popular")}
+    return {"verdict": json.loads(verdict.to_json()), "systems": systems}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    Marketplace(Scale.tiny(), rng=1).history().write(tmp_path / "log")
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Any) -> list[Order]:
+    """Lets a run end as its recipe's seed says (1: pass, else fail) and the stack be up; gathers what was ordered."""
+    asked: list[Order] = []
+
+    def run_release(order: Order, home: Path, on_event: Callable[[Event], None]) -> RunResult:
+        asked.append(order)
+        passed = (order.recipe or {}).get("seed") == 1
+        on_event(Event("ingest", "starts", "", 0.0))
+        on_event(Event("ingest", "says", "4,000 impressions", 0.0))
+        on_event(Event("ingest", "done", "", 1.0, seconds=2.5, peak_mb=1000.0))
+        steps = tuple(StepRecord(name, "done", 1.5, 300.0) for name in STEPS)
+        recorded = evaluation("pass" if passed else "not enough evidence")
+        verdict = recorded["verdict"]["outcome"]
+        report, release = tmp_path / "report.html", "r-abc" if passed else None
+        return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, 12.0)
+
+    process = ProcessStatus("haproxy", 1, "sleeping", (), None, 250.0)  # type: ignore[arg-type]
+    now = StackStatus("up", tmp_path, None, None, None, "", {"service": server.url}, (process, process))
+    monkeypatch.setattr(launch, "run_release", run_release)
+    monkeypatch.setattr(stack, "up", lambda settings, say: now)
+    monkeypatch.setattr(stack, "status", lambda settings: StackStatus(**vars(now) | {"release_id": "r-abc"}))
+    return asked
+
+
+def test_fields_given_one_by_one_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("trials: 4\nseed: 3\n")
+    assert recipe_from(file, ["trials=8", "retrievers=[popular]"]) == {"trials": 8, "seed": 3, "retrievers": ["popular"]}
+
+
+@pytest.mark.parametrize("field", ["trials", "trails=4", "trials=many", "training=0.9"])
+def test_a_field_that_cannot_work_is_refused_before_anything_runs(field: str) -> None:
+    with pytest.raises(SettingsError):
+        recipe_from(None, [field])
+
+
+def test_a_recipe_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("- trials\n")
+    with pytest.raises(SettingsError, match="holds list"):
+        recipe_from(tmp_path / "recipe.yaml", [])
+
+
+def test_a_run_shows_steps_systems_gate_and_release(rankloop: Rankloop, orders: list[Order], log: Path) -> None:
+    done = rankloop("run", log, "--set", "seed=1")
+    assert done.exit_code == 0
+    assert "✓ ingest" in done.output
+    assert "1.05 GB" in done.output
+    assert "0.5000 (0.3750 to 0.6250)" in done.output
+    assert "+0.2500 (+0.1250 to +0.3750)" in done.output
+    assert "It is what it is [sic]." in done.output
+    assert "at most 1 %" not in done.output
+    assert "release r-abc serves" in done.output
+    assert (orders[0].source, orders[0].path, orders[0].recipe) == ("contract", str(log), {"seed": 1})
+
+
+def test_comparisons_that_only_inform_are_shown_on_demand(rankloop: Rankloop, orders: list[Order], log: Path) -> None:
+    assert "at most 1 %" in rankloop("run", log, "--set", "seed=1", "--all").output
+
+
+def test_a_run_the_gate_stopped_is_exit_code_3(rankloop: Rankloop, orders: list[Order], log: Path) -> None:
+    done = rankloop("run", log)
+    assert done.exit_code == 3
+    assert "verdict: not enough evidence" in done.output
+    assert "nothing was released" in done.output
+
+
+def test_a_step_that_failed_is_one_sentence(
+    rankloop: Rankloop, orders: list[Order], log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> RunResult:
+        raise PipelineFailed("step ingest failed: no")
+
+    monkeypatch.setattr(launch, "run_release", fail)
+    done = rankloop("run", log)
+    assert done.exit_code == 1
+    assert done.output.endswith("step ingest failed: no\n")
+
+
+def test_releases_lists_the_runs_that_ended(rankloop: Rankloop, home: Path) -> None:
+    assert "no run has ended yet" in rankloop("releases").output
+    home.mkdir()
+    History(home).record("run-1", "pass", {"release_id": "r-abc", "bundle": "b"}, inputs="i", champion="")
+    History(home).record("run-2", "not enough evidence", {}, inputs="i", champion="b")
+    output = rankloop("releases").output
+    assert "r-abc" in output
+    assert "not enough evidence" in output
+
+
+def test_the_demo_ends_with_lists_addresses_and_a_record(
+    rankloop: Rankloop, orders: list[Order], home: Path, server: Any
+) -> None:
+    server.says("/v1/recommend", server.answer)
+    server.says("/v1/search", server.answer)
+    done = rankloop("demo", "--impressions", 2000, "--set", "seed=1")
+    assert done.exit_code == 0
+    assert done.output.count("Data analyst [remote]") == 2
+    assert "stop it with: rankloop down" in done.output
+    record = json.loads((home / "demo.json").read_text())
+    assert [step["name"] for step in record["steps"]] == ["simulate", "up", *STEPS]
+    assert record["steps"][1]["peak_mb"] == 2 * 250.0
+    assert record["steps"][2] == {"name": "ingest", "state": "done", "seconds": 1.5, "peak_mb": 300.0}
+    assert (record["verdict"], record["release_id"], record["urls"]) == ("pass", "r-abc", {"service": server.url})
+    assert server.posted["query"]
+    assert server.posted["user_id"]
+
+
+def test_the_demo_on_your_log_whose_gate_said_no_shows_the_release_before(
+    rankloop: Rankloop, orders: list[Order], log: Path, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(stack, "down", lambda settings, say: ended.append(1))
+    server.says("/v1/recommend", server.answer)
+    server.says("/v1/search", server.answer)
+    done = rankloop("demo", "--data", log, "--no-keep")
+    assert done.exit_code == 3
+    assert "the release before it, r-abc, still serves" in done.output
+    assert orders[0].path == str(log)
+    assert ended == [1]
+
+
+def test_a_demo_that_fails_still_stops_the_stack_when_asked(
+    rankloop: Rankloop, orders: list[Order], log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> RunResult:
+        raise PipelineFailed("step evaluate failed: no")
+
+    ended: list[int] = []
+    monkeypatch.setattr(launch, "run_release", fail)
+    monkeypatch.setattr(stack, "down", lambda settings, say: ended.append(1))
+    assert rankloop("demo", "--data", log, "--no-keep").exit_code == 1
+    assert ended == [1]
+
+
+def test_progress_shows_each_kind_of_event(capsys: pytest.CaptureFixture[str]) -> None:
+    with Steps() as steps:
+        for event in (
+            Event("ingest", "cached", "", 0.0),
+            Event("evaluate", "starts", "", 0.0),
+            Event("evaluate", "says", "measuring [popular]", 0.0),
+            Event("evaluate", "failed", "DataError: no", 0.0),
+        ):
+            steps.take(event)
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["✓", "ingest", "cached"], ["·", "evaluate", "measuring [popular]"], ["✗", "evaluate", "DataError: no"]]
+
+
+def test_compile_writes_every_step(rankloop: Rankloop, tmp_path: Path) -> None:
+    done = rankloop("pipeline", "compile", tmp_path / "out" / "release.yaml")
+    assert done.exit_code == 0
+    compiled = next(yaml.safe_load_all((tmp_path / "out" / "release.yaml").read_text()))
+    assert {name.replace("_", "-") for name in STEPS} <= {name.removeprefix("comp-") for name in compiled["components"]}
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:9", "nonsense"])
+def test_submit_where_no_server_answers_is_one_sentence(rankloop: Rankloop, log: Path, host: str) -> None:
+    done = rankloop("pipeline", "submit", log, "--host", host)
+    assert done.exit_code == 1
+    assert f"no KFP API answers at '{host}'" in done.output
