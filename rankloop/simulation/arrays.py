@@ -1,19 +1,19 @@
-"""Small operations on arrays that several parts of the simulation share."""
+"""Small operations on arrays, and on records of arrays, that several parts of the simulation share."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Ints", "concatenate", "grid", "load", "pick", "save", "strongest"]
+__all__ = ["Floats", "Ints", "concatenate", "grid", "load", "pick", "save", "strongest", "take"]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-T = TypeVar("T")
+R = TypeVar("R", bound=tuple[Any, ...])
+"""A record: a named tuple whose every field is an array with one row a thing."""
 
 
 def grid(values: npt.ArrayLike) -> Floats:
@@ -32,7 +32,8 @@ def grid(values: npt.ArrayLike) -> Floats:
 def pick(weights: npt.ArrayLike, size: int, rng: np.random.Generator) -> Ints:
     """`size` places, each with probability proportional to its weight, `(size,)`."""
     edges = np.cumsum(np.asarray(weights, np.float64))
-    return np.searchsorted(edges, rng.random(size) * edges[-1], side="right").astype(np.int64)
+    places: Ints = np.searchsorted(edges, rng.random(size) * edges[-1], side="right").astype(np.int64)
+    return places
 
 
 def strongest(weights: Floats, counts: Ints, rng: np.random.Generator) -> Ints:
@@ -55,19 +56,26 @@ def strongest(weights: Floats, counts: Ints, rng: np.random.Generator) -> Ints:
     return np.where(drawn, order, -1).astype(np.int64)
 
 
-def concatenate(parts: Sequence[T]) -> T:
-    """Joins dataclasses whose every field is an array."""
-    first: Any = parts[0]
-    joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(first)}
-    return type(first)(**joined)  # type: ignore[no-any-return]
+def concatenate(parts: Sequence[R]) -> R:
+    """Joins records, field by field."""
+    kind: Any = type(parts[0])
+    joined: R = kind(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return joined
+
+
+def take(record: R, rows: npt.NDArray[Any]) -> R:
+    """The rows of a record; `rows` are places, a mask or a slice's range."""
+    kind: Any = type(record)
+    taken: R = kind(*(column[rows] for column in record))
+    return taken
 
 
 def save(record: Any, file: Path) -> None:
-    """Writes a dataclass of arrays as npz."""
-    np.savez(file, **{f.name: getattr(record, f.name) for f in fields(record)})
+    """Writes a record as npz, one array a field."""
+    np.savez(file, **record._asdict())
 
 
-def load(kind: type[T], file: Path) -> T:
+def load(kind: type[R], file: Path) -> R:
     """Reads what `save` wrote; never a pickle."""
     with np.load(file, allow_pickle=False) as stored:
         return kind(**{name: stored[name] for name in stored.files})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rankloop.simulation.arrays import Floats, Ints, concatenate, grid
+from rankloop.simulation.arrays import Floats, Ints, concatenate, grid, take
 from rankloop.simulation.faults import CategoryVanishes, Fault, TastesShift
 from rankloop.simulation.jobs import Jobs, Trend, draw_jobs, draw_trend
 from rankloop.simulation.people import Clients, People, draw_clients, draw_people, topic_vectors
@@ -52,7 +52,6 @@ def build(scale: Scale, streams: Streams, faults: Sequence[Fault]) -> Drawn:
         closed=jobs.expires.copy(),
         start=scale.start_us,
         end=scale.end_us,
-        list_length=scale.list_length,
         search_share=scale.search_share,
     )
     return Drawn(world, Texts(titles, descriptions, heads))
@@ -112,7 +111,7 @@ def _vanished(words: Lexicon, faults: Sequence[Fault], day: int) -> list[int]:
 
 def _without(jobs: Jobs, categories: list[int]) -> Jobs:
     keep = ~np.isin(jobs.category, categories)
-    return jobs if keep.all() else Jobs(**{name: getattr(jobs, name)[keep] for name in Jobs.__dataclass_fields__})
+    return take(jobs, keep)
 
 
 def _tastes(scale: Scale, streams: Streams, people: People, faults: Sequence[Fault]) -> Tastes:

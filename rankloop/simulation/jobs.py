@@ -1,6 +1,6 @@
 """Jobs: what clients post, and how the demand for skills moves."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ __all__ = ["Jobs", "Trend", "draw_jobs", "draw_trend"]
 _MOST_SKILLS = 6
 
 
-@dataclass(frozen=True)
-class Jobs:
+class Jobs(NamedTuple):
     """Posted jobs, one row each, in the order of `created`; an item's id is its row.
 
     Attributes:
@@ -46,8 +45,7 @@ class Jobs:
     latent: Floats
 
 
-@dataclass(frozen=True)
-class Trend:
+class Trend(NamedTuple):
     """The demand for each skill over time: `exp(growth d/100 + swing sin(2 pi (d/period + phase)))`, `d` in days."""
 
     growth: Floats
@@ -58,7 +56,8 @@ class Trend:
     def at(self, day: int) -> Floats:
         """The factor on each skill's demand, `(skills,)`; 1 is the long-run mean of a skill that does not move."""
         wave = np.sin(2 * np.pi * (day / self.period + self.phase))
-        return np.exp(self.growth * np.float32(day / 100) + self.swing * wave).astype(np.float32)
+        factor: Floats = np.exp(self.growth * np.float32(day / 100) + self.swing * wave).astype(np.float32)
+        return factor
 
 
 def draw_trend(lexicon: Lexicon, rng: np.random.Generator) -> Trend:

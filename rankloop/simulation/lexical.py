@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from rankloop.simulation.arrays import Floats, Ints
 
@@ -41,12 +42,11 @@ class Overlap:
     def share(self, query: Ints, job: Ints) -> Floats:
         """The share for every query and job, `(len(query), len(job))`; counts of words are exact in float32."""
         common = (self._queries[query] @ self._jobs[:, job]).toarray()
-        return common / self._lengths[query, None]  # type: ignore[no-any-return]
+        share: Floats = common / self._lengths[query, None]
+        return share
 
 
 def _incidence(rows: list[list[str]], places: dict[str, int]) -> Any:
-    from scipy.sparse import csr_matrix
-
     columns = np.array([places[word] for row in rows for word in row], np.int64)
     ends = np.cumsum([0, *(len(row) for row in rows)])
     return csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), len(places)))

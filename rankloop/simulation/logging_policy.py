@@ -14,6 +14,8 @@ from rankloop.simulation.vocabulary import lexicon
 
 __all__ = ["EXPLORATION", "Shown", "closeness_points", "found_points", "fresh_points", "popular_points", "rank"]
 
+Points = npt.NDArray[np.int8]
+
 EXPLORATION: Final = 0.1
 """Share of requests answered by a list drawn evenly from the pool."""
 
@@ -32,37 +34,39 @@ class Shown(NamedTuple):
     propensity: Floats
 
 
-def fresh_points(age_days: Floats) -> npt.NDArray[np.int8]:
-    """3 points in the first day, 2 before the third, 1 before the seventh."""
-    return (2 * ((age_days < 1).astype(np.int8) + (age_days < 3) + (age_days < 7))).astype(np.int8)
+def fresh_points(age_days: Floats) -> Points:
+    """6 points in the first day, 4 before the third, 2 before the seventh."""
+    points: Points = (2 * (age_days < 1) + 2 * (age_days < 3) + 2 * (age_days < 7)).astype(np.int8)
+    return points
 
 
-def popular_points(recent_clicks: Floats) -> npt.NDArray[np.int8]:
+def popular_points(recent_clicks: Floats) -> Points:
     """2 points for the most clicked tenth of the open jobs, 1 for the next fifth, 0 for a job without clicks."""
     if not len(recent_clicks):
         return np.zeros(0, np.int8)
     ordered = np.sort(recent_clicks)[::-1]
     first, second = ordered[len(ordered) // 10], ordered[(3 * len(ordered)) // 10]
     clicked = recent_clicks > 0
-    return (clicked * ((recent_clicks > first).astype(np.int8) + (recent_clicks > second))).astype(np.int8)
-
-
-def closeness_points() -> npt.NDArray[np.int8]:
-    """6 points for a neighbour of the person's category, 7 for the category itself, `(categories, categories)`."""
-    categories = lexicon().categories
-    points = np.zeros((len(categories), len(categories)), np.int8)
-    for row, own in enumerate(categories):
-        points[row, list(own.neighbours)] = 6
-        points[row, row] = 6
+    points: Points = (clicked * ((recent_clicks > first).astype(np.int8) + (recent_clicks > second))).astype(np.int8)
     return points
 
 
-def found_points(share: Floats) -> npt.NDArray[np.int8]:
-    """6 points where a word of the query stands in the title or skills, 7 where all do."""
-    return ((share > 0) * 6).astype(np.int8)
+def closeness_points() -> Points:
+    """6 points for the person's category and its neighbours alike, `(categories, categories)`."""
+    categories = lexicon().categories
+    points = np.zeros((len(categories), len(categories)), np.int8)
+    for row, own in enumerate(categories):
+        points[row, [row, *own.neighbours]] = 6
+    return points
 
 
-def rank(points: npt.NDArray[np.int8], length: int, rng: np.random.Generator) -> Shown:
+def found_points(share: Floats) -> Points:
+    """6 points where any word of the query stands in the title or skills."""
+    points: Points = ((share > 0) * 6).astype(np.int8)
+    return points
+
+
+def rank(points: Points, length: int, rng: np.random.Generator) -> Shown:
     """Lists for n requests from the points of m jobs.
 
     The propensity is exact, over the draw of the ties and of the exploration:
@@ -100,6 +104,8 @@ def rank(points: npt.NDArray[np.int8], length: int, rng: np.random.Generator) ->
 
 
 def _best(scores: Floats, k: int) -> Ints:
+    if k == 0:
+        return np.zeros((len(scores), 0), np.int64)
     column = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(scores, column, axis=1), axis=1, kind="stable")
     return np.take_along_axis(column, order, axis=1)

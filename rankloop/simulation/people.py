@@ -1,6 +1,6 @@
 """Freelancers and clients: what their profile shows, and what only their behaviour shows."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ DIMENSIONS = 6
 _MOST_SKILLS = 12
 
 
-@dataclass(frozen=True)
-class People:
+class People(NamedTuple):
     """Freelancers, one row each; a user's id is its row.
 
     Attributes:
@@ -45,8 +44,7 @@ class People:
     activity: Floats
 
 
-@dataclass(frozen=True)
-class Clients:
+class Clients(NamedTuple):
     """Who posts jobs, one row each; an owner's id is its row.
 
     Attributes:
@@ -115,7 +113,8 @@ def draw_clients(lexicon: Lexicon, n: int, rng: np.random.Generator) -> Clients:
 def _topic_within(lexicon: Lexicon, category: Ints, rng: np.random.Generator) -> Ints:
     counts = np.array([len(c.topics) for c in lexicon.categories])
     first = np.array([c.topics[0] for c in lexicon.categories])
-    return first[category] + (rng.random(len(category)) * counts[category]).astype(np.int64)
+    topic: Ints = first[category] + (rng.random(len(category)) * counts[category]).astype(np.int64)
+    return topic
 
 
 def _profile_weights(lexicon: Lexicon) -> Floats:

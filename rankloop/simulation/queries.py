@@ -1,6 +1,6 @@
 """Search text that people type, and what they mean by it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,7 @@ __all__ = ["Queries", "draw_queries", "misspell"]
 _NEXT_KEY = dict(zip("abcdefghijklmnopqrstuvwxyz", "snfrtdghukjlknipwtdyicaxzz", strict=True))
 
 
-@dataclass(frozen=True)
-class Queries:
+class Queries(NamedTuple):
     """Every text the marketplace's people may type, one row each; the same text always means the same.
 
     Attributes:

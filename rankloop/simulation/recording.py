@@ -7,7 +7,6 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.contracts import SCHEMAS, UTC, Columns, Tables
-from rankloop.errors import DataError
 from rankloop.simulation.arrays import Ints
 from rankloop.simulation.build import Texts
 from rankloop.simulation.clicks import KIND_NAMES
@@ -15,33 +14,9 @@ from rankloop.simulation.faults import Fault, record
 from rankloop.simulation.scale import Scale
 from rankloop.simulation.simulate import Impressions, Log, Outcomes
 from rankloop.simulation.vocabulary import lexicon
-from rankloop.simulation.world import World
+from rankloop.simulation.world import World, identifiers
 
-__all__ = ["identifiers", "outcome_frame", "rows", "tables"]
-
-
-def identifiers(prefix: str, n: int) -> pl.Series:
-    """The ids of n rows.
-
-    Example:
-        >>> identifiers("j", 2).to_list()
-        ['j0000000', 'j0000001']
-    """
-    return pl.Series([f"{prefix}{row:07d}" for row in range(n)], dtype=pl.String)
-
-
-def rows(ids: Sequence[str], prefix: str, n: int) -> Ints:
-    """The rows of ids, `(len(ids),)`.
-
-    Raises:
-        DataError: an id was not given out by this marketplace.
-    """
-    numbers = np.array([int(i[1:]) if i[:1] == prefix and i[1:].isdigit() else -1 for i in ids], np.int64)
-    strange = np.flatnonzero((numbers < 0) | (numbers >= n))
-    if len(strange):
-        what = f"{prefix}0000000 to {prefix}{n - 1:07d}"
-        raise DataError(f"{ids[strange[0]]!r} is unknown to this marketplace; its ids of this kind are {what}")
-    return numbers
+__all__ = ["outcome_frame", "tables"]
 
 
 def tables(log: Log, texts: Texts, faults: Sequence[Fault], scale: Scale) -> Tables:
@@ -93,7 +68,7 @@ def _items(world: World, texts: Texts) -> pl.DataFrame:
     closed = _times(world.closed)
     return pl.DataFrame(
         {
-            Columns.ITEM_ID: identifiers("j", len(jobs.created)),
+            Columns.ITEM_ID: world.item_ids,
             Columns.TITLE: texts.titles,
             Columns.DESCRIPTION: texts.descriptions,
             Columns.CATEGORY: _names([c.name for c in words.categories], jobs.category),
@@ -113,7 +88,7 @@ def _users(world: World, texts: Texts) -> pl.DataFrame:
     people, words = world.people, lexicon()
     return pl.DataFrame(
         {
-            Columns.USER_ID: identifiers("u", len(people.created)),
+            Columns.USER_ID: world.user_ids,
             Columns.HEADLINE: texts.headlines,
             Columns.SKILLS: _skill_lists(people.skills),
             Columns.COUNTRY: _names([c.name for c in words.countries], people.country),
@@ -135,9 +110,9 @@ def _impressions(world: World, shown: Impressions) -> pl.DataFrame:
             Columns.REQUEST_ID: identifiers("r", requests).gather(shown.request),
             Columns.TS: _times(shown.ts),
             Columns.SURFACE: surfaces.gather((shown.query >= 0).astype(np.int64)),
-            Columns.USER_ID: identifiers("u", len(world.people.created)).gather(shown.user),
+            Columns.USER_ID: world.user_ids.gather(shown.user),
             Columns.QUERY: _names(world.queries.text.tolist(), shown.query),
-            Columns.ITEM_ID: identifiers("j", len(world.jobs.created)).gather(shown.item),
+            Columns.ITEM_ID: world.item_ids.gather(shown.item),
             Columns.POSITION: shown.position.astype(np.int32),
             Columns.PROPENSITY: shown.propensity.astype(np.float64),
             Columns.RELEASE_ID: pl.Series([None], dtype=pl.String).new_from_index(0, n),
@@ -150,8 +125,8 @@ def _impressions(world: World, shown: Impressions) -> pl.DataFrame:
 def _outcomes(world: World, done: Outcomes) -> pl.DataFrame:
     return outcome_frame(
         done.ts,
-        identifiers("u", len(world.people.created)).gather(done.user),
-        identifiers("j", len(world.jobs.created)).gather(done.item),
+        world.user_ids.gather(done.user),
+        world.item_ids.gather(done.item),
         identifiers("r", int(done.request.max(initial=-1)) + 1).gather(done.request),
         done.kind,
         done.value,

@@ -61,7 +61,8 @@ def _draw_queries(world: World, user: Ints, ts: Ints, day: int, rng: np.random.G
         drawn[wants] = typed[pick(weight[typed], len(wants) * _CANDIDATES, rng)].reshape(-1, _CANDIDATES)
     known = world.listed[user[:, None, None], world.queries.skills[drawn]].sum(axis=2)  # (n, candidates)
     best = (known + rng.random(known.shape)).argmax(axis=1)
-    return drawn[np.arange(len(user)), best]
+    chosen: Ints = drawn[np.arange(len(user)), best]
+    return chosen
 
 
 def _demand(world: World, day: int) -> Floats:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from rankloop.errors import DataError
+from rankloop.simulation.arrays import Ints
 
 __all__ = ["DAY", "Scale"]
 
@@ -86,15 +86,17 @@ class Scale:
         """The end of history (exclusive), microseconds since 1970."""
         return self.start_us + self.days * DAY
 
-    def requests_by_day(self) -> npt.NDArray[np.int64]:
+    def requests_by_day(self) -> Ints:
         """Requests of each day, `(days,)`: the weekly season on a slow growth; they sum to the target."""
         weekday = (self.start.weekday() + np.arange(self.days)) % 7
         weight = _REQUESTS_BY_WEEKDAY[weekday] * (1 + 0.3 * np.arange(self.days) / self.days)
         total = max(1, round(self.impressions / self.list_length))
-        return np.diff(np.rint(np.cumsum(weight) / weight.sum() * total), prepend=0).astype(np.int64)
+        until: Ints = np.rint(np.cumsum(weight) / weight.sum() * total).astype(np.int64)
+        return np.diff(until, prepend=0)
 
-    def posts_by_day(self) -> npt.NDArray[np.int64]:
+    def posts_by_day(self) -> Ints:
         """Jobs posted on each day, `(days,)`: few at weekends."""
         weekday = (self.start.weekday() + np.arange(self.days)) % 7
         weight = _POSTS_BY_WEEKDAY[weekday] * 7 / _POSTS_BY_WEEKDAY.sum()
-        return np.rint(self.items_per_day * weight).astype(np.int64)
+        posts: Ints = np.rint(self.items_per_day * weight).astype(np.int64)
+        return posts

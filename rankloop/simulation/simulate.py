@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rankloop.simulation.arrays import Floats, Ints
+from rankloop.simulation.arrays import Floats, Ints, concatenate, take
 from rankloop.simulation.build import Drawn
 from rankloop.simulation.clicks import KIND_NAMES, Events, draw_events, examination
 from rankloop.simulation.lexical import Overlap
@@ -55,6 +55,10 @@ class Log(NamedTuple):
     outcomes: Outcomes
 
 
+_EMPTY = np.zeros(0, np.int64)
+_NOTHING = Outcomes(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, np.zeros(0, np.float32))
+
+
 def simulate(drawn: Drawn, scale: Scale, streams: Streams, progress: Callable[[int, int], None] | None = None) -> Log:
     """Runs every day; `progress(done, days)` is called after each."""
     days = _Days(drawn, scale, streams)
@@ -77,9 +81,10 @@ class _Days:
         self.closeness = closeness_points()
         self.recent_clicks = np.zeros(len(jobs.created), np.float32)
         self.openings = jobs.openings.copy()
-        self.applied: list[Ints] = [np.zeros(0, np.int64)]
+        self.applied = _NOTHING
         self.shown: list[Impressions] = []
         self.done: list[Outcomes] = []
+        self.coming = _NOTHING  # hires on their way
         self.requests = 0
 
     def run(self, day: int, requests: int) -> None:
@@ -95,14 +100,12 @@ class _Days:
 
     def log(self) -> Log:
         """Joins the days; what had not happened by the end of history is left out."""
-        shown = Impressions(*(np.concatenate(column) for column in zip(*self.shown, strict=True)))
-        done = Outcomes(*(np.concatenate(column) for column in zip(*self.done, strict=True)))
+        done = concatenate(self.done)
         closed = self.world.closed[done.item]
         on_time = (done.ts <= closed) | (done.kind == _CLICK) | (done.kind == _DISMISS)
-        kept = on_time & (done.ts < self.scale.end_us)
-        done = Outcomes(*(column[kept] for column in done))
+        done = take(done, on_time & (done.ts < self.scale.end_us))
         order = np.lexsort((done.kind, done.item, done.request, done.ts))
-        return Log(self.world, shown, Outcomes(*(column[order] for column in done)))
+        return Log(self.world, concatenate(self.shown), take(done, order))
 
     def _points(self, demands: Demands, columns: Ints, midnight: int) -> npt.NDArray[np.int8]:
         """Points of every request and job, -1 where the job is not open yet, closed, or already applied for."""
@@ -120,17 +123,15 @@ class _Days:
         opened, closes = jobs.created[columns[moving]], self.world.closed[columns[moving]]
         there = (opened < demands.ts[:, None]) & (demands.ts[:, None] < closes)
         points[:, moving] = np.where(there, points[:, moving], -1)
-        self._hide_applied(points, demands.user, columns)
+        self._hide_applied(points, demands.user, columns, midnight)
         return points
 
-    def _hide_applied(self, points: npt.NDArray[np.int8], user: Ints, columns: Ints) -> None:
-        jobs = len(self.world.jobs.created)
-        applied = np.concatenate(self.applied)  # user * jobs + item
-        self.applied = [applied]
-        place = np.full(jobs, -1, np.int64)
+    def _hide_applied(self, points: npt.NDArray[np.int8], user: Ints, columns: Ints, midnight: int) -> None:
+        """Sets -1 where the person had applied for the job before `midnight`."""
+        place = np.full(len(self.world.jobs.created), -1, np.int64)
         place[columns] = np.arange(len(columns))
-        column = place[applied % jobs]
-        who, column = applied[column >= 0] // jobs, column[column >= 0]
+        known = (self.applied.ts < midnight) & (place[self.applied.item] >= 0)
+        who, column = self.applied.user[known], place[self.applied.item[known]]
         order = np.argsort(who, kind="stable")
         who, column = who[order], column[order]
         first, last = np.searchsorted(who, user), np.searchsorted(who, user, side="right")
@@ -162,32 +163,30 @@ class _Days:
         clicks = np.bincount(seen.item[row[events.kind == _CLICK]], minlength=len(self.recent_clicks))
         self.recent_clicks = self.recent_clicks * np.float32(0.8) + clicks.astype(np.float32)
         self.shown.append(seen)
-        self.done.append(Outcomes(events.ts, seen.user[row], seen.item[row], seen.request[row], events.kind, events.value))
+        done = Outcomes(events.ts, seen.user[row], seen.item[row], seen.request[row], events.kind, events.value)
+        self.coming = concatenate([self.coming, take(done, done.kind == _HIRE)])
+        self.applied = concatenate([self.applied, take(done, done.kind == _APPLY)])
+        self.done.append(done)
 
     def _once(self, events: Events, seen: Impressions) -> Events:
-        """Leaves out a second application for the same job on the same day, and what would have followed it."""
-        late = np.isin(events.kind, (_APPLY, _INTERVIEW, _HIRE))
-        pair = seen.user * len(self.world.jobs.created) + seen.item
+        """Leaves out a second application for the same job, and what would have followed it."""
+        jobs = len(self.world.jobs.created)
+        pair = seen.user * jobs + seen.item
         rows = np.sort(events.row[events.kind == _APPLY])
+        rows = rows[~np.isin(pair[rows], self.applied.user * jobs + self.applied.item)]
         _, first = np.unique(pair[rows], return_index=True)
-        counted = rows[first]
-        self.applied.append(pair[counted])
-        kept = ~late | np.isin(events.row, counted)
-        return Events(*(column[kept] for column in events))
+        late = np.isin(events.kind, (_APPLY, _INTERVIEW, _HIRE))
+        return take(events, ~late | np.isin(events.row, rows[first]))
 
     def _close(self, midnight: int) -> None:
         """Lets the hires of the coming day happen; the hire that fills the last opening closes the job."""
-        recent = self.done[-30:]
-        if not recent:
-            return
-        hires = [done.kind == _HIRE for done in recent]
-        ts = np.concatenate([done.ts[own] for done, own in zip(recent, hires, strict=True)])
-        item = np.concatenate([done.item[own] for done, own in zip(recent, hires, strict=True)])
-        today = np.flatnonzero((ts >= midnight) & (ts < midnight + DAY))
         closed = self.world.closed.copy()
-        for at in today[np.argsort(ts[today], kind="stable")].tolist():
-            if ts[at] < closed[item[at]]:
-                self.openings[item[at]] -= 1
-                if self.openings[item[at]] == 0:
-                    closed[item[at]] = ts[at]
+        today = self.coming.ts < midnight + DAY
+        hires, self.coming = take(self.coming, today), take(self.coming, ~today)
+        for at in np.argsort(hires.ts, kind="stable").tolist():
+            item, ts = hires.item[at], hires.ts[at]
+            if ts < closed[item]:
+                self.openings[item] -= 1
+                if self.openings[item] == 0:
+                    closed[item] = ts
         self.world = replace(self.world, closed=closed)

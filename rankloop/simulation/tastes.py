@@ -159,14 +159,15 @@ def _step(of: Drivers, name: str) -> Floats:
         weight = getattr(weights, driver.name)
         if weight:
             logit += np.float32(weight) * getattr(of, driver.name)
-    return 1 / (1 + np.exp(-logit))
+    return (1 / (1 + np.exp(-logit))).astype(np.float32)
 
 
 def _skill(world: World, user: Ints, item: Ints) -> Floats:
     asked = world.jobs.skills[item]  # (n, 6)
     worth = np.where(asked >= 0, _SKILL_WEIGHTS, np.float32(0))
     held = world.listed[user[:, None], asked]
-    return (worth * held).sum(axis=1) / worth.sum(axis=1)
+    share: Floats = (worth * held).sum(axis=1) / worth.sum(axis=1)
+    return share
 
 
 def _relevance(world: World, query: Ints, item: Ints) -> Floats:

@@ -53,7 +53,7 @@ def postings(lexicon: Lexicon, jobs: Jobs, clients: Clients, rng: np.random.Gene
     for row in range(n):
         pick = picks[row]
         parts = _parts(lexicon, lexicon.topics[topics[row]], named[row], pick) | {"span": span(days[row])}
-        titles.append(_sentence(_one(lexicon.phrases.titles, pick[0]), parts))
+        titles.append(_one(lexicon.phrases.titles, pick[0]).format_map(parts))
         descriptions.append(_description(lexicon, parts, mood[row], pick[8:]))
     return titles, descriptions
 
@@ -67,7 +67,7 @@ def headlines(lexicon: Lexicon, people: People, rng: np.random.Generator) -> lis
     for pick, topic, skills, experience in zip(picks, people.topic.tolist(), named, years, strict=True):
         parts = _parts(lexicon, lexicon.topics[topic], skills, pick)
         parts["years"] = f"{experience:.0f} years" if experience >= 2 else "a year"
-        written.append(_sentence(_one(lexicon.phrases.headlines, pick[8]), parts))
+        written.append(_one(lexicon.phrases.headlines, pick[8]).format_map(parts))
     return written
 
 
@@ -98,25 +98,23 @@ def _parts(lexicon: Lexicon, topic: Topic, skills: list[str], pick: list[int]) -
         "industry": _one(lexicon.phrases.industries, pick[6]),
         "topic": topic.name,
         "skill": skills[0],
-        "Skill": skills[0],
         "skill2": skills[1],
         "skill3": skills[2],
         "skills": f"{', '.join(skills[:-1])} and {skills[-1]}",
     }
 
 
-def _sentence(template: str, parts: dict[str, str]) -> str:
-    return template.format_map(parts)
-
-
 def _description(lexicon: Lexicon, parts: dict[str, str], mood: float, pick: list[int]) -> str:
     phrases = lexicon.phrases
     extra = pick[3] % len(phrases.extras)
-    templates = [_one(phrases.openings, pick[0]), _one(phrases.needs, pick[1]), _one(phrases.scopes, pick[2]), phrases.extras[extra]]
+    templates = [
+        _one(options, die) for options, die in zip((phrases.openings, phrases.needs, phrases.scopes), pick, strict=False)
+    ]
+    templates.append(phrases.extras[extra])
     if pick[4] % 2:
         templates.append(phrases.extras[(extra + 1 + pick[5] % (len(phrases.extras) - 1)) % len(phrases.extras)])
     if mood > 0.7:
         templates.append(_one(phrases.good_clients, pick[6]))
     elif mood < -0.9:
         templates.append(_one(phrases.poor_clients, pick[6]))
-    return " ".join(_sentence(template, parts) for template in templates)
+    return " ".join(template.format_map(parts) for template in templates)

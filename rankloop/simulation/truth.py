@@ -13,13 +13,13 @@ import polars as pl
 
 from rankloop.errors import DataError
 from rankloop.request import Request
-from rankloop.simulation.arrays import Floats, Ints
+from rankloop.simulation.arrays import Floats, Ints, take
 from rankloop.simulation.clicks import draw_events, examination
-from rankloop.simulation.recording import identifiers, outcome_frame, rows
+from rankloop.simulation.recording import outcome_frame
 from rankloop.simulation.requests import draw_demands
 from rankloop.simulation.scale import DAY
 from rankloop.simulation.tastes import Chances, chances, drivers, expected_grade
-from rankloop.simulation.world import World
+from rankloop.simulation.world import World, rows
 
 __all__ = ["Truth"]
 
@@ -83,7 +83,7 @@ class Truth:
     def values(self, requests: Sequence[Request], item_ids: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
         """Expected sum of grades of each ranked list as people would really look at it, `(requests,)`.
 
-            V = sum over positions k of P(examined at k) * utility of the item at k
+        V = sum over positions k of P(examined at k) * utility of the item at k
         """
         worth = self.utilities(requests, item_ids)
         looks = (examination(request.surface, len(own)) for request, own in zip(requests, item_ids, strict=True))
@@ -93,7 +93,7 @@ class Truth:
         """The k open jobs of the highest utility, best first, ties by the earlier job."""
         ts = _microseconds(request.ts)
         there = np.flatnonzero((self.world.jobs.created < ts) & (ts < self.world.closed))
-        ids = identifiers("j", len(self.world.jobs.created)).gather(there).to_list()
+        ids = self.world.item_ids.gather(there).to_list()
         order = np.argsort(-self.utility(request, ids), kind="stable")[:k]
         return [ids[at] for at in order.tolist()]
 
@@ -133,8 +133,8 @@ class Truth:
         names = pl.Series(request_ids if request_ids is not None else [None] * len(requests), dtype=pl.String)
         return outcome_frame(
             events.ts[order],
-            identifiers("u", len(self.world.people.created)).gather(pairs.user[row]),
-            identifiers("j", len(self.world.jobs.created)).gather(pairs.item[row]),
+            self.world.user_ids.gather(pairs.user[row]),
+            self.world.item_ids.gather(pairs.item[row]),
             names.gather(np.repeat(np.arange(len(requests)), sizes)[row]),
             events.kind[order],
             events.value[order],
@@ -144,7 +144,7 @@ class Truth:
         """n requests of the day after history, in order of time, drawn as those of history were."""
         day = (self.world.end - self.world.start) // DAY
         demands = draw_demands(self.world, day, n, np.random.default_rng(rng))
-        users = identifiers("u", len(self.world.people.created)).gather(demands.user).to_list()
+        users = self.world.user_ids.gather(demands.user).to_list()
         texts = [str(self.world.queries.text[row]) if row >= 0 else None for row in demands.query.tolist()]
         times = pl.Series(demands.ts).cast(pl.Datetime("us", "UTC")).to_list()
         return [
@@ -198,7 +198,7 @@ def _chances(world: World, pairs: _Pairs) -> Chances:
 
 def _chunks(pairs: _Pairs) -> Iterator[_Pairs]:
     for start in range(0, len(pairs.user), _CHUNK):
-        yield _Pairs(*(column[start : start + _CHUNK] for column in pairs))
+        yield take(pairs, np.arange(start, min(start + _CHUNK, len(pairs.user))))
 
 
 def _split(flat: Floats, lists: Sequence[Sequence[str]]) -> list[Floats]:

@@ -1,12 +1,15 @@
 """Everything that behaviour depends on, as arrays that can be saved and loaded."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from rankloop.errors import DataError
 from rankloop.simulation.arrays import Floats, Ints, load, save
@@ -15,14 +18,12 @@ from rankloop.simulation.people import Clients, People
 from rankloop.simulation.queries import Queries
 from rankloop.simulation.vocabulary import lexicon
 
-__all__ = ["Tastes", "World"]
+__all__ = ["Tastes", "World", "identifiers", "rows"]
 
 _PARTS = ("people", "clients", "jobs", "queries", "trend", "tastes")
 
 
-
-@dataclass(frozen=True)
-class Tastes:
+class Tastes(NamedTuple):
     """What each person likes, era by era; a new era begins where a fault shifts tastes.
 
     Attributes:
@@ -58,7 +59,6 @@ class World:
     closed: Ints
     start: int
     end: int
-    list_length: int
     search_share: float
 
     @cached_property
@@ -74,13 +74,23 @@ class World:
         """UTC offset of each country in hours, `(countries,)`."""
         return np.array([country.utc_offset for country in lexicon().countries], np.float32)
 
+    @cached_property
+    def item_ids(self) -> pl.Series:
+        """The ids of all jobs, by row."""
+        return identifiers("j", len(self.jobs.created))
+
+    @cached_property
+    def user_ids(self) -> pl.Series:
+        """The ids of all people, by row."""
+        return identifiers("u", len(self.people.created))
+
     def save(self, folder: Path) -> None:
         """Writes one npz a part and `world.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _PARTS:
             save(getattr(self, name), folder / f"{name}.npz")
         np.savez(folder / "closed.npz", closed=self.closed)
-        plain = {name: getattr(self, name) for name in ("start", "end", "list_length", "search_share")}
+        plain = {name: getattr(self, name) for name in ("start", "end", "search_share")}
         (folder / "world.json").write_text(json.dumps(plain, indent=2), "utf-8")
 
     @classmethod
@@ -101,3 +111,27 @@ class World:
             closed=closed,
             **plain,
         )
+
+
+def identifiers(prefix: str, n: int) -> pl.Series:
+    """The ids of n rows.
+
+    Example:
+        >>> identifiers("j", 2).to_list()
+        ['j0000000', 'j0000001']
+    """
+    return pl.Series([f"{prefix}{row:07d}" for row in range(n)], dtype=pl.String)
+
+
+def rows(ids: Sequence[str], prefix: str, n: int) -> Ints:
+    """The rows of ids, `(len(ids),)`.
+
+    Raises:
+        DataError: an id was not given out by this marketplace.
+    """
+    numbers = np.array([int(i[1:]) if i[:1] == prefix and i[1:].isdigit() else -1 for i in ids], np.int64)
+    strange = np.flatnonzero((numbers < 0) | (numbers >= n))
+    if len(strange):
+        what = f"{prefix}0000000 to {prefix}{n - 1:07d}"
+        raise DataError(f"{ids[strange[0]]!r} is unknown to this marketplace; its ids of this kind are {what}")
+    return numbers
