@@ -12,13 +12,14 @@ from scipy import sparse
 
 from rankloop.contracts import Columns, Tables
 from rankloop.errors import ModelError
+from rankloop.retrieval._postings import Postings, none_is_nan
+from rankloop.retrieval.base import Scores
 from rankloop.text import tokens
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
 __all__ = ["FIELDS", "Field", "LexicalIndex", "check_fields", "word_counts"]
 
 Codes = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -54,20 +55,20 @@ class LexicalIndex:
 
     Attributes:
         terms: the known terms, in order of the alphabet.
-        frequencies: `(terms,)` `n_t`.
+        postings: each term's items and impacts.
+        size: items in the catalogue.
 
     Source: S. Robertson, H. Zaragoza, M. Taylor, "Simple BM25 Extension to Multiple Weighted Fields", CIKM 2004;
     H. Zaragoza et al., "Microsoft Cambridge at TREC-13", 2004 (a `b` for each field); the positive idf and the
     constant (k1 + 1) left out are Lucene's.
     """
 
-    ARRAYS: Final = ("starts", "items", "impacts")
+    ARRAYS: Final = Postings.names("term")
 
-    def __init__(self, terms: Sequence[str], starts: Codes, items: Codes, impacts: Floats, size: int) -> None:
-        self.terms = Vocabulary(terms)
-        self.size = size
-        self._starts, self._items, self._impacts = starts.astype(np.int64), items.astype(np.int64), impacts
-        self.frequencies = np.diff(self._starts)
+    def __init__(self, terms: Sequence[str], postings: Postings) -> None:
+        self.terms, self.postings, self.size = Vocabulary(terms), postings, postings.size
+        if len(self.terms) != len(postings):
+            raise ModelError(f"an index of {len(self.terms)} terms has postings of {len(postings)}; fit it again")
 
     @classmethod
     def build(cls, tables: Tables, catalogue: Vocabulary, fields: Mapping[str, Field], k1: float) -> Self:
@@ -85,16 +86,12 @@ class LexicalIndex:
         texted = np.count_nonzero(np.diff(tf.tocsr().indptr))
         idf = np.log1p((texted - n_t + 0.5) / (n_t + 0.5))
         impacts = np.repeat(idf, n_t) * tf.data / (k1 + tf.data)
-        return cls(terms, tf.indptr, tf.indices, impacts.astype(np.float32), size)
+        return cls(terms, Postings(tf.indptr, tf.indices, impacts.astype(np.float32), size))
 
     @classmethod
     def from_arrays(cls, rest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """From what `rest` and `arrays` gave; raises ModelError where they do not fit each other."""
-        starts, items, impacts = (arrays[name] for name in cls.ARRAYS)
-        fits = len(starts) == len(rest["terms"]) + 1 and len(items) == len(impacts) == starts[-1]
-        if not fits or items.max(initial=-1) >= rest["size"]:
-            raise ModelError(f"an index of {len(rest['terms'])} terms and {rest['size']} items has arrays of other lengths")
-        return cls(rest["terms"], starts, items, impacts, rest["size"])
+        return cls(rest["terms"], Postings.from_arrays(arrays, "term", rest["size"]))
 
     @property
     def rest(self) -> dict[str, Any]:
@@ -104,34 +101,34 @@ class LexicalIndex:
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays, as small as they may be."""
-        return dict(zip(self.ARRAYS, (self._starts, self._items.astype(np.int32), self._impacts), strict=True))
+        return self.postings.arrays("term")
 
     def codes(self, words: Sequence[str]) -> Codes:
         """Codes of the known words, in order of code, repeats kept."""
         codes = self.terms.encode(words)
         return np.sort(codes[codes != UNKNOWN])
 
-    def score(self, codes: Codes, weights: npt.NDArray[np.floating] | None = None) -> Floats:
+    def score(self, codes: Codes) -> Scores:
         """Sum of the impacts of terms, `(size,)` float32; NaN for items that hold none of them.
 
         Args:
             codes: `(n,)` terms; a repeated one counts as often.
-            weights: `(n,)` of each; None: 1.
         """
-        rows = [slice(self._starts[code], self._starts[code + 1]) for code in codes]
-        items = np.concatenate([np.empty(0, np.int64), *(self._items[row] for row in rows)])
-        impacts = np.concatenate([np.empty(0, np.float32), *(self._impacts[row] for row in rows)])
-        if weights is not None:
-            impacts = impacts * np.repeat(weights, self.frequencies[codes])
-        sums = np.bincount(items, impacts, self.size)
-        return np.where(sums > 0, sums, np.nan).astype(np.float32)
+        return none_is_nan(self.postings.sums(codes))
 
-    def vectors(self) -> Any:
-        """Impacts as a SciPy CSR matrix `(size, terms)`, each row of length 1: items as TF-IDF vectors."""
-        shape = (self.size, len(self.terms))
-        rows = sparse.csc_matrix((self._impacts.astype(np.float64), self._items, self._starts), shape).tocsr()
+    def vectors(self, *, common: float) -> Any:
+        """Impacts as a SciPy CSR matrix `(size, terms)`, each row of length 1: items as TF-IDF vectors.
+
+        Args:
+            common: terms in more than this share of the items are left out.
+        """
+        rows = sparse.csc_matrix(
+            (self.postings.values.astype(np.float64), self.postings.items, self.postings.starts), (self.size, len(self.terms))
+        ).tocsr()
+        rows.data *= (self.postings.lengths() <= common * self.size)[rows.indices]
+        rows.eliminate_zeros()
         norms = np.sqrt(rows.multiply(rows).sum(axis=1)).A1
-        rows.data /= np.repeat(np.where(norms > 0, norms, 1.0), np.diff(rows.indptr))
+        rows.data /= np.repeat(norms, np.diff(rows.indptr))
         return rows
 
 

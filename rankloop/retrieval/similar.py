@@ -1,0 +1,172 @@
+"""Items like those a user last acted on."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import ClassVar, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from rankloop.contracts import GRADES, Tables
+from rankloop.errors import ModelError, NotFitted
+from rankloop.request import Request
+from rankloop.retrieval import _files
+from rankloop.retrieval._by_key import ByKey
+from rankloop.retrieval._events import check_weights, events
+from rankloop.retrieval._lexical import FIELDS, Field, LexicalIndex, check_fields
+from rankloop.retrieval._neighbours import Acted
+from rankloop.retrieval._postings import Postings, none_is_nan
+from rankloop.retrieval.base import Candidates, Scores, top
+from rankloop.vocabulary import UNKNOWN, Vocabulary
+
+__all__ = ["Similar"]
+
+_COMMON: Final = 0.5
+"""A term in more than this share of the items says nothing about what they have in common."""
+
+_LEAST: Final = 1e-6
+"""Below this a similarity is rounding."""
+
+
+class Similar(ByKey):
+    """Neighbours of what the user last acted on, by text and by who acted on both.
+
+    Not a model of the user: it forgets all but the last few items. A user without outcomes is NaN, and so is an item
+    that is like none of the user's. An item is no neighbour of itself.
+
+        sim(r, i) = content * cos(text of r, text of i) + (1 - content) * n_ri / (sqrt(n_r n_i) + shrinkage)
+        score(u, i) = sum over u's last items r of w_r sim(r, i) / sum of w_r,   w_r = 2^(-age of r / half-life)
+
+    The text of an item is its vector of BM25F impacts; n_i counts the people who acted on i, n_ri those who acted on
+    both. An age counts from the user's own last outcome.
+
+    Args:
+        content: share of the text in the similarity, 0 to 1.
+        history: how many of the user's last items count.
+        half_life_days: after so many days an item counts half.
+        neighbours: how many neighbours an item keeps by who acted on both.
+        shrinkage: how many people must have acted on both before it is believed.
+        weights: outcome kinds that count are those with a weight above 0.
+        fields: weight and length normalisation of each text field.
+        k1: how soon more of the same word stops to count.
+
+    Raises:
+        ModelError: a number that cannot be.
+
+    Source: B. Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001.
+
+    Example:
+        >>> from rankloop.testing import known_world
+        >>> world = known_world(days=5)
+        >>> jobs = Vocabulary(world.items["item_id"])
+        >>> model = Similar().fit(world, jobs, rng=np.random.default_rng(0))
+        >>> jobs.decode(model.similar(jobs.code("piano-i3"), 1).items)[0].startswith("piano")
+        True
+    """
+
+    name: ClassVar[str] = "similar"
+
+    def __init__(
+        self,
+        *,
+        content: float = 0.5,
+        history: int = 10,
+        half_life_days: float = 7.0,
+        neighbours: int = 100,
+        shrinkage: float = 5.0,
+        weights: Mapping[str, float] = GRADES,
+        fields: Mapping[str, Field | tuple[float, float]] = FIELDS,
+        k1: float = 1.2,
+    ) -> None:
+        if not 0 <= content <= 1:
+            raise ModelError(f"content is {content}; it is the share of the text, between 0 and 1")
+        if history < 1 or neighbours < 1 or not half_life_days > 0 or not shrinkage >= 0:
+            given = f"history={history}, neighbours={neighbours}, half_life_days={half_life_days}, shrinkage={shrinkage}"
+            raise ModelError(f"history and neighbours are 1 or more, a half-life above 0, shrinkage at least 0: got {given}")
+        self.content, self.history, self.half_life_days = content, history, half_life_days
+        self.neighbours, self.shrinkage = neighbours, shrinkage
+        self.weights, self.fields, self.k1 = check_weights(weights), check_fields(fields, k1), k1
+        self._by_term: Postings | None = None
+
+    def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
+        """Learns from texts and outcomes; `rng` is not used."""
+        vectors = LexicalIndex.build(tables, catalogue, self.fields, self.k1).vectors(common=_COMMON)
+        log = events(tables, catalogue, self.weights)
+        acted = Acted.of(log, len(catalogue))
+        beside = acted.together(keep=self.neighbours, shrinkage=self.shrinkage)
+        return self._set(Postings.of(vectors.T), beside, acted.last(self.history, self.half_life_days), log.users)
+
+    def similar(self, item: int, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
+        """The `k` items most like one item, best first, itself not among them; fewer where fewer have anything in common.
+
+        Args:
+            item: its catalogue code.
+            k: how many.
+            allowed: a mask over the catalogue; None: all.
+        """
+        if item == UNKNOWN:
+            return top(np.empty(0, np.float32), k)
+        scores = self._like(np.array([item]), np.ones(1))
+        return top(scores if allowed is None else np.where(allowed, scores, np.float32(np.nan)), k)
+
+    def save(self, folder: Path) -> None:
+        """Writes vectors, neighbours and last items; no pickle."""
+        settings = {
+            "content": self.content,
+            "history": self.history,
+            "half_life_days": self.half_life_days,
+            "neighbours": self.neighbours,
+            "shrinkage": self.shrinkage,
+            "weights": self.weights,
+            "fields": self.fields,
+            "k1": self.k1,
+        }
+        parts = {"term": self._text, "beside": self._beside, "last": self._last}
+        rest = {"settings": settings, "users": self._users.terms, "size": self._catalogue_size}
+        _files.write(folder, rest, {k: v for prefix, part in parts.items() for k, v in part.arrays(prefix).items()})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        prefixes = ("term", "beside", "last")
+        rest, arrays = _files.read(folder, [name for prefix in prefixes for name in Postings.names(prefix)])
+        by_term, beside, last = (Postings.from_arrays(arrays, prefix, rest["size"]) for prefix in prefixes)
+        if len(beside) != rest["size"] or len(last) != len(rest["users"]):
+            raise ModelError(f"{folder}: {rest['size']} items and {len(rest['users'])} users do not fit their arrays")
+        return cls(**rest["settings"])._set(by_term, beside, last, Vocabulary(rest["users"]))
+
+    def _set(self, by_term: Postings, beside: Postings, last: Postings, users: Vocabulary) -> Self:
+        self._by_term, self._beside, self._last, self._users = by_term, beside, last, users
+        shape = (len(by_term), by_term.size)
+        self._by_item = Postings.of(sparse.csr_matrix((by_term.values, by_term.items, by_term.starts), shape).T)
+        self._length = (self._by_item.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
+        return self
+
+    @property
+    def _text(self) -> Postings:
+        if self._by_term is None:
+            raise NotFitted("this Similar was not fitted; call fit() or load()")
+        return self._by_term
+
+    def _like(self, items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> Scores:
+        """Similarity of the catalogue to weighted items."""
+        terms = self._by_item.sums(items, weights)
+        used = np.flatnonzero(terms)
+        text = self._text.sums(used, terms[used])
+        text[items] -= weights * self._length[items]
+        acted = self._beside.sums(items, weights)
+        return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
+
+    def _key(self, request: Request) -> Hashable:
+        user = self._users.code(request.user_id) if self._catalogue_size else UNKNOWN
+        return None if user == UNKNOWN else user
+
+    def _score_catalogue(self, key: Hashable) -> Scores:
+        user = int(key)  # type: ignore[call-overload]  # _key gives codes
+        span = slice(self._last.starts[user], self._last.starts[user + 1])
+        return self._like(self._last.items[span], self._last.values[span].astype(np.float64))
+
+    @property
+    def _catalogue_size(self) -> int:
+        return self._text.size
