@@ -38,7 +38,7 @@ test-fast: $(VENV)/.installed-dev ## the tests that take no more than a few seco
 lint: $(VENV)/.installed-dev ## ruff, mypy (strict on rankloop/) and the import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy --strict rankloop
+	@$(BIN)/mypy --strict --cache-dir .mypy_cache/strict rankloop
 	@$(BIN)/mypy monitoring components pipelines services benchmarks tests
 	@$(BIN)/lint-imports
 

@@ -70,7 +70,7 @@ def _grid(figures: Mapping[str, Any]) -> Grid:
         return ["", *columns], [
             [name, *(_text(part[key]) if key in part else "" for key in columns)] for name, part in figures.items()
         ]
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, part in figures.items():
         flat |= {f"{name} {key}": value for key, value in part.items()} if isinstance(part, Mapping) else {name: part}
     return ["", "value"], [[name, _text(value)] for name, value in flat.items()]

@@ -22,8 +22,8 @@ def plain(requirement: str) -> str:
 
 
 @cache
-def project() -> dict:  # type: ignore[type-arg]
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # type: ignore[no-any-return]
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def core() -> set[str]:
