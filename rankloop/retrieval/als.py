@@ -60,7 +60,7 @@ class Als(Retriever):
         *,
         dims: int = 64,
         unobserved: float = 0.02,
-        regularisation: float = 1.0,
+        regularisation: float = 3.0,
         frequency: float = 1.0,
         sweeps: int = 6,
         steps: int = 2,

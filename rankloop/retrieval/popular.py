@@ -48,7 +48,7 @@ class Popular(Retriever):
 
     name: ClassVar[str] = "popular"
 
-    def __init__(self, *, half_life_days: float = 14.0, weights: Mapping[str, float] = GRADES, by_surface: bool = False) -> None:
+    def __init__(self, *, half_life_days: float = 7.0, weights: Mapping[str, float] = GRADES, by_surface: bool = False) -> None:
         if not half_life_days > 0:
             raise ModelError(f"half_life_days is {half_life_days}; it is above 0, and infinite to forget nothing")
         self.half_life_days, self.weights, self.by_surface = half_life_days, check_weights(weights), by_surface

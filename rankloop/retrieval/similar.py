@@ -70,9 +70,9 @@ class Similar(ByKey):
     def __init__(
         self,
         *,
-        content: float = 0.5,
-        history: int = 10,
-        half_life_days: float = 7.0,
+        content: float = 0.7,
+        history: int = 30,
+        half_life_days: float = 30.0,
         neighbours: int = 100,
         shrinkage: float = 5.0,
         weights: Mapping[str, float] = GRADES,
@@ -87,7 +87,7 @@ class Similar(ByKey):
         self.content, self.history, self.half_life_days = content, history, half_life_days
         self.neighbours, self.shrinkage = neighbours, shrinkage
         self.weights, self.fields, self.k1 = check_weights(weights), check_fields(fields, k1), k1
-        self._by_term: Postings | None = None
+        self._words: Postings | None = None
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from texts and outcomes; `rng` is not used."""
@@ -95,7 +95,7 @@ class Similar(ByKey):
         log = events(tables, catalogue, self.weights)
         acted = Acted.of(log, len(catalogue))
         beside = acted.together(keep=self.neighbours, shrinkage=self.shrinkage)
-        return self._set(Postings.of(vectors.T), beside, acted.last(self.history, self.half_life_days), log.users)
+        return self._set(Postings.of(vectors), beside, acted.last(self.history, self.half_life_days), log.users)
 
     def similar(self, item: int, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
         """The `k` items most like one item, best first, itself not among them; fewer where fewer have anything in common.
@@ -122,38 +122,36 @@ class Similar(ByKey):
             "fields": self.fields,
             "k1": self.k1,
         }
-        parts = {"term": self._text, "beside": self._beside, "last": self._last}
-        rest = {"settings": settings, "users": self._users.terms, "size": self._catalogue_size}
+        parts = {"word": self._fitted(), "beside": self._beside, "last": self._last}
+        rest = {"settings": settings, "users": self._users.terms, "size": self._catalogue_size, "terms": self._fitted().size}
         _files.write(folder, rest, {k: v for prefix, part in parts.items() for k, v in part.arrays(prefix).items()})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        prefixes = ("term", "beside", "last")
+        prefixes = ("word", "beside", "last")
         rest, arrays = _files.read(folder, [name for prefix in prefixes for name in Postings.names(prefix)])
-        by_term, beside, last = (Postings.from_arrays(arrays, prefix, rest["size"]) for prefix in prefixes)
-        if len(beside) != rest["size"] or len(last) != len(rest["users"]):
+        sizes = (rest["terms"], rest["size"], rest["size"])
+        words, beside, last = (Postings.from_arrays(arrays, *own) for own in zip(prefixes, sizes, strict=True))
+        if len(words) != rest["size"] or len(beside) != rest["size"] or len(last) != len(rest["users"]):
             raise ModelError(f"{folder}: {rest['size']} items and {len(rest['users'])} users do not fit their arrays")
-        return cls(**rest["settings"])._set(by_term, beside, last, Vocabulary(rest["users"]))
+        return cls(**rest["settings"])._set(words, beside, last, Vocabulary(rest["users"]))
 
-    def _set(self, by_term: Postings, beside: Postings, last: Postings, users: Vocabulary) -> Self:
-        self._by_term, self._beside, self._last, self._users = by_term, beside, last, users
-        shape = (len(by_term), by_term.size)
-        self._by_item = Postings.of(sparse.csr_matrix((by_term.values, by_term.items, by_term.starts), shape).T)
-        self._length = (self._by_item.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
+    def _set(self, words: Postings, beside: Postings, last: Postings, users: Vocabulary) -> Self:
+        self._words, self._beside, self._last, self._users = words, beside, last, users
+        shape = (len(words), words.size)
+        self._vectors = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), shape)
+        self._length = (words.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
         return self
 
-    @property
-    def _text(self) -> Postings:
-        if self._by_term is None:
+    def _fitted(self) -> Postings:
+        if self._words is None:
             raise NotFitted("this Similar was not fitted; call fit() or load()")
-        return self._by_term
+        return self._words
 
     def _like(self, items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> Scores:
         """Similarity of the catalogue to weighted items."""
-        terms = self._by_item.sums(items, weights)
-        used = np.flatnonzero(terms)
-        text = self._text.sums(used, terms[used])
+        text = self._vectors @ self._fitted().sums(items, weights)
         text[items] -= weights * self._length[items]
         acted = self._beside.sums(items, weights)
         return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
@@ -169,4 +167,4 @@ class Similar(ByKey):
 
     @property
     def _catalogue_size(self) -> int:
-        return self._text.size
+        return len(self._fitted())
