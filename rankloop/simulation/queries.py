@@ -67,7 +67,7 @@ def misspell(text: str, dice: list[float]) -> str:
 
     Example:
         >>> misspell("react developer", [0.1, 0.3]), misspell("react developer", [0.4, 0.3])
-        ('react deevloper', 'react deeloper')
+        ('react devleoper', 'react devloper')
     """
     words = text.split(" ")
     at = max(range(len(words)), key=lambda i: len(words[i]))
