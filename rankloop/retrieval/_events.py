@@ -12,7 +12,7 @@ from rankloop.contracts import KINDS, UTC, Columns, Tables
 from rankloop.errors import ModelError
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
-__all__ = ["Events", "check_weights", "events", "last_moment"]
+__all__ = ["Events", "check_weights", "events", "last_moment", "with_others"]
 
 
 class Events(NamedTuple):
@@ -21,7 +21,7 @@ class Events(NamedTuple):
     Attributes:
         users: everybody with an outcome that counts, by id.
         user: `(events,)` codes in `users`.
-        item: `(events,)` codes in the catalogue.
+        item: `(events,)` codes of the items that were asked for.
         weight: `(events,)` what the outcome's kind is worth, above 0.
         age: `(events,)` days from the outcome to the end of the history.
         surface: `(events,)` where the outcome's impression was; null where it has none.
@@ -35,13 +35,13 @@ class Events(NamedTuple):
     surface: pl.Series
 
 
-def events(tables: Tables, catalogue: Vocabulary, weights: Mapping[str, float]) -> Events:
-    """The outcomes on catalogue items whose kind has a weight above 0."""
+def events(tables: Tables, items: Vocabulary, weights: Mapping[str, float]) -> Events:
+    """The outcomes on `items` whose kind has a weight above 0."""
     surfaces = tables.impressions.select(Columns.REQUEST_ID, Columns.SURFACE).unique(Columns.REQUEST_ID, keep="first")
     worth = pl.col(Columns.KIND).replace_strict(dict(weights), default=0.0, return_dtype=pl.Float64)
     log = (
         tables.outcomes.select(Columns.TS, Columns.USER_ID, Columns.ITEM_ID, Columns.REQUEST_ID, worth.alias("weight"))
-        .with_columns(item=pl.Series(catalogue.encode(tables.outcomes[Columns.ITEM_ID])))
+        .with_columns(item=pl.Series(items.encode(tables.outcomes[Columns.ITEM_ID])))
         .filter(pl.col("weight") > 0, pl.col("item") != UNKNOWN)
         .join(surfaces, on=Columns.REQUEST_ID, how="left")
         .sort(Columns.TS, Columns.USER_ID, Columns.ITEM_ID, "weight")
@@ -56,6 +56,12 @@ def events(tables: Tables, catalogue: Vocabulary, weights: Mapping[str, float]) 
         age=log.select(since).to_series().to_numpy(),
         surface=log[Columns.SURFACE],
     )
+
+
+def with_others(catalogue: Vocabulary, tables: Tables) -> Vocabulary:
+    """The catalogue, and after it the items that are not to be scored but were acted on: closed ones teach tastes too."""
+    acted = tables.outcomes[Columns.ITEM_ID].unique().sort()
+    return Vocabulary([*catalogue.terms, *(item for item in acted if item not in catalogue)])
 
 
 def last_moment(tables: Tables) -> datetime | None:

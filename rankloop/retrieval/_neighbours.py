@@ -26,7 +26,7 @@ class Acted(NamedTuple):
         age: `(pairs,)` days from the last outcome to the end of the history, ascending for a user.
         place: `(pairs,)` 0 for the user's last item.
         users: how many there are.
-        items: how many the catalogue holds.
+        items: how many there are, those of the catalogue first.
     """
 
     user: npt.NDArray[np.int64]
@@ -56,17 +56,23 @@ class Acted(NamedTuple):
         weight = np.exp2((newest[self.user[kept]] - self.age[kept]) / half_life_days)
         return Postings.of(self._matrix(kept, weight))
 
-    def together(self, *, keep: int, shrinkage: float) -> Postings:
-        """Each item's nearest by `n_ri / (sqrt(n_r n_i) + shrinkage)`, at most `keep` of them, itself left out."""
+    def together(self, catalogue: int, *, keep: int, shrinkage: float) -> Postings:
+        """Each item's nearest by `n_ri / (sqrt(n_r n_i) + shrinkage)`, at most `keep` of them, itself left out.
+
+        Args:
+            catalogue: only items with a smaller code can be neighbours.
+            keep: how many an item has at most.
+            shrinkage: see the formula.
+        """
         counted = self.place < _LONGEST
         acted = self._matrix(counted, np.ones(np.count_nonzero(counted)))
         root = np.sqrt(np.bincount(self.item[counted], minlength=self.items))
-        others = acted.T.tocsr()
+        others, candidates = acted.T.tocsr(), acted.tocsc()[:, :catalogue].tocsr()
         parts = [
-            _nearest(others[start : start + _ROWS_AT_ONCE] @ acted, start, root, keep, shrinkage)
+            _nearest(others[start : start + _ROWS_AT_ONCE] @ candidates, start, root, keep, shrinkage)
             for start in range(0, self.items, _ROWS_AT_ONCE)
         ]
-        return Postings.of(sparse.vstack([sparse.csr_matrix((0, self.items)), *parts]))
+        return Postings.of(sparse.vstack([sparse.csr_matrix((0, catalogue)), *parts]))
 
     def _matrix(self, kept: npt.NDArray[np.bool_], values: npt.NDArray[np.float64]) -> Any:
         return sparse.csr_matrix((values, (self.user[kept], self.item[kept])), (self.users, self.items))

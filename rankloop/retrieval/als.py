@@ -12,7 +12,7 @@ from rankloop.contracts import GRADES, Tables
 from rankloop.errors import ModelError, NotFitted
 from rankloop.request import Request
 from rankloop.retrieval import _files
-from rankloop.retrieval._events import Events, check_weights, events
+from rankloop.retrieval._events import Events, check_weights, events, with_others
 from rankloop.retrieval._factorise import Factors, Loss, factorise, fold_in
 from rankloop.retrieval.base import Items, Retriever, Scores
 from rankloop.vocabulary import UNKNOWN, Vocabulary
@@ -23,8 +23,9 @@ __all__ = ["Als"]
 class Als(Retriever):
     """Matrix factorisation of who acted on what, by alternating least squares.
 
-    Not a model of texts: an item that nobody acted on, and a user who never acted, are NaN. For the loss and its
-    letters see `rankloop.retrieval._factorise.factorise`.
+    Not a model of texts: an item that nobody acted on, and a user who never acted, are NaN. Items of the log that are
+    not in the catalogue (closed ones) are learned from too, and not scored; their factors come after the others.
+    For the loss and its letters see `rankloop.retrieval._factorise.factorise`.
 
         score(u, i) = x_u . y_i,   C_ui = the highest weight(kind) of u's outcomes on i, times 2^(-age / half-life)
 
@@ -76,12 +77,14 @@ class Als(Retriever):
         self.weights, self.half_life_days = check_weights(weights), half_life_days
         self._users: Vocabulary | None = None
         self._mean_weight = 0.0
+        self._known = np.empty(0, bool)
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from the outcomes whose kind has a weight."""
-        log = events(tables, catalogue, self.weights)
-        self.fit_matrix(_confidences(log, len(catalogue), self.half_life_days), rng=rng)
-        self._users = log.users
+        items = with_others(catalogue, tables)
+        log = events(tables, items, self.weights)
+        self.fit_matrix(_confidences(log, len(items), self.half_life_days), rng=rng)
+        self._users, self._known = log.users, self._known[: len(catalogue)]
         return self
 
     def fit_matrix(self, confidences: Any, *, rng: np.random.Generator) -> Self:
@@ -112,7 +115,7 @@ class Als(Retriever):
         if user == UNKNOWN:
             return np.full(len(self._known) if items is None else len(items), np.nan, np.float32)
         known = self._known if items is None else self._known[items] & (items != UNKNOWN)
-        factors = self.item_factors if items is None else self.item_factors[items]
+        factors = self.item_factors[: len(self._known)] if items is None else self.item_factors[items]
         # vecdot, not @: the product of one row must not depend on which other rows are asked for
         return np.where(known, np.vecdot(factors, self.user_factors[user]), np.float32(np.nan))
 
@@ -151,7 +154,7 @@ class Als(Retriever):
         rest, arrays = _files.read(folder, ["users", "items", "known"])
         als = cls(**rest["settings"])
         users, items, known = arrays["users"], arrays["items"], arrays["known"]
-        if users.shape != (len(rest["users"]), als.dims) or items.shape != (len(known), als.dims):
+        if users.shape != (len(rest["users"]), als.dims) or items.shape[1:] != (als.dims,):
             raise ModelError(f"{folder}: factors {users.shape}, {items.shape} do not fit users, items and {als.dims} dims")
         als._set(Factors(users, items, rest["mean_weight"]), known)
         als._users = Vocabulary(rest["users"])

@@ -13,7 +13,7 @@ from rankloop.errors import ModelError, NotFitted
 from rankloop.request import Request
 from rankloop.retrieval import _files
 from rankloop.retrieval._by_key import ByKey
-from rankloop.retrieval._events import check_weights, events
+from rankloop.retrieval._events import check_weights, events, with_others
 from rankloop.retrieval._lexical import FIELDS, Field, LexicalIndex, check_fields
 from rankloop.retrieval._neighbours import Acted
 from rankloop.retrieval._postings import Postings, none_is_nan
@@ -33,7 +33,8 @@ class Similar(ByKey):
     """Neighbours of what the user last acted on, by text and by who acted on both.
 
     Not a model of the user: it forgets all but the last few items. A user without outcomes is NaN, and so is an item
-    that is like none of the user's. An item is no neighbour of itself.
+    that is like none of the user's. An item is no neighbour of itself. The user's last items need not be in the
+    catalogue: closed ones have neighbours too.
 
         sim(r, i) = content * cos(text of r, text of i) + (1 - content) * n_ri / (sqrt(n_r n_i) + shrinkage)
         score(u, i) = sum over u's last items r of w_r sim(r, i) / sum of w_r,   w_r = 2^(-age of r / half-life)
@@ -91,10 +92,11 @@ class Similar(ByKey):
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from texts and outcomes; `rng` is not used."""
-        vectors = LexicalIndex.build(tables, catalogue, self.fields, self.k1).vectors(common=_COMMON)
-        log = events(tables, catalogue, self.weights)
-        acted = Acted.of(log, len(catalogue))
-        beside = acted.together(keep=self.neighbours, shrinkage=self.shrinkage)
+        items = with_others(catalogue, tables)
+        vectors = LexicalIndex.build(tables, items, self.fields, self.k1).vectors(common=_COMMON)
+        log = events(tables, items, self.weights)
+        acted = Acted.of(log, len(items))
+        beside = acted.together(len(catalogue), keep=self.neighbours, shrinkage=self.shrinkage)
         return self._set(Postings.of(vectors), beside, acted.last(self.history, self.half_life_days), log.users)
 
     def similar(self, item: int, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
@@ -131,16 +133,16 @@ class Similar(ByKey):
         """Reads what `save` wrote."""
         prefixes = ("word", "beside", "last")
         rest, arrays = _files.read(folder, [name for prefix in prefixes for name in Postings.names(prefix)])
-        sizes = (rest["terms"], rest["size"], rest["size"])
+        sizes = (rest["terms"], rest["size"], len(arrays["word_starts"]) - 1)
         words, beside, last = (Postings.from_arrays(arrays, *own) for own in zip(prefixes, sizes, strict=True))
-        if len(words) != rest["size"] or len(beside) != rest["size"] or len(last) != len(rest["users"]):
+        if len(words) != len(beside) or len(words) < rest["size"] or len(last) != len(rest["users"]):
             raise ModelError(f"{folder}: {rest['size']} items and {len(rest['users'])} users do not fit their arrays")
         return cls(**rest["settings"])._set(words, beside, last, Vocabulary(rest["users"]))
 
     def _set(self, words: Postings, beside: Postings, last: Postings, users: Vocabulary) -> Self:
         self._words, self._beside, self._last, self._users = words, beside, last, users
-        shape = (len(words), words.size)
-        self._vectors = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), shape)
+        rows = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), (len(words), words.size))
+        self._vectors = rows[: beside.size]  # those of the catalogue
         self._length = (words.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
         return self
 
@@ -152,7 +154,8 @@ class Similar(ByKey):
     def _like(self, items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> Scores:
         """Similarity of the catalogue to weighted items."""
         text = self._vectors @ self._fitted().sums(items, weights)
-        text[items] -= weights * self._length[items]
+        own = items < self._catalogue_size
+        text[items[own]] -= (weights * self._length[items])[own]
         acted = self._beside.sums(items, weights)
         return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
 
@@ -167,4 +170,5 @@ class Similar(ByKey):
 
     @property
     def _catalogue_size(self) -> int:
-        return len(self._fitted())
+        self._fitted()
+        return self._beside.size

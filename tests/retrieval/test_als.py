@@ -109,6 +109,15 @@ def test_recent_outcomes_weigh_more_when_a_half_life_is_given():
     assert not np.allclose(*scores, equal_nan=True)
 
 
+def test_items_that_are_no_longer_in_the_catalogue_are_learned_from_and_not_scored():
+    world = known_world(days=6)
+    catalogue = Vocabulary(world.items[Columns.ITEM_ID].gather_every(5))
+    als = Als(dims=8).fit(world, catalogue, rng=np.random.default_rng(0))
+    scores = als.score(known_request(world, "logo-u0"))
+    assert scores.shape == (len(catalogue),)
+    assert len(als.item_factors) == world.outcomes[Columns.ITEM_ID].n_unique()
+
+
 def test_a_log_without_outcomes_has_nothing_to_say():
     world = known_world(days=1)
     quiet = type(world)(world.items, world.users, world.impressions, world.outcomes.clear())

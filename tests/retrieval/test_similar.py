@@ -81,6 +81,12 @@ def test_an_item_is_no_neighbour_of_itself_but_may_be_one_of_another_of_the_user
     assert _scores(_fit(both, content=1.0), "ann")[:2] == pytest.approx([1 / 2, 1 / 2])
 
 
+def test_a_last_item_that_is_no_longer_in_the_catalogue_still_has_neighbours():
+    tables = _tables({"a": "red", "b": "green", "c": "green", "x": "red"}, ("ann", "x", 1), ("bo", "x", 1), ("bo", "b", 1))
+    scores = [_scores(_fit(tables, content=content, shrinkage=0.0), "ann") for content in (1.0, 0.0)]
+    assert np.isnan(scores).tolist() == [[False, True, True, True], [True, False, True, True]]
+
+
 def test_an_older_item_counts_half_after_each_half_life():
     tables = _tables({"a": "red", "b": "red", "c": "green", "d": "green"}, ("ann", "a", 3), ("ann", "c", 8))
     scores = _scores(_fit(tables, content=1.0, half_life_days=5.0), "ann")
