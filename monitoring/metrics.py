@@ -25,7 +25,9 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 SERIES: Final[dict[str, Series]] = {
     "rankloop_http_requests_total": Series(
-        "counter", "Requests answered; route is the path's template, or 'none' where no route matched.", ("route", "method", "status")
+        "counter",
+        "Requests answered; route is the path's template, or 'none' where no route matched.",
+        ("route", "method", "status"),
     ),
     "rankloop_http_request_duration_seconds": Series(
         "histogram", "From the first byte of a request's headers to the first of its answer.", ("route",)

@@ -29,9 +29,7 @@ class Settings(BaseSettings):
         SettingsError: through `Settings.read`, when a value cannot work.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="RANKLOOP_", extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix="RANKLOOP_", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     # where things lie
     home: Path = Path(".rankloop")

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
-from litestar.types import Message, Scope
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.types import Message
 
 from rankloop.errors import DataError, RankloopError
 from services.ranking.engine import Engine
@@ -40,7 +40,7 @@ _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 Asked = Request[Any, Any, State]
 
 
-def build_app(engine: Engine, settings: Settings) -> Litestar:
+def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) -> Litestar:
     """The ASGI application of one release.
 
     Every answer is made in the event loop's own thread: a list takes a few milliseconds, less than handing it to
@@ -49,10 +49,13 @@ def build_app(engine: Engine, settings: Settings) -> Litestar:
     Args:
         engine: the release, opened.
         settings: limits of the API.
+        name_answers: add `X-Request-Id` to answers; Ray Serve adds its own, and two would be one too many.
     """
     return Litestar(
         [_recommend, _search, _rank, _similar, _healthz, _readyz, _metrics, _openapi],
-        state=State({"engine": engine, "settings": settings, "openapi": document(), "readiness": None}),
+        state=State(
+            {"engine": engine, "settings": settings, "openapi": document(), "readiness": None, "name_answers": name_answers}
+        ),
         request_max_body_size=settings.max_body_bytes,
         before_request=_began,
         before_send=[_ended],
@@ -88,10 +91,12 @@ async def _rank(request: Asked) -> RankAnswer:
 
 
 @get("/v1/items/{item_id:str}/similar")
-async def _similar(request: Asked, item_id: str) -> SimilarAnswer:
-    engine, given = _engine(request), request.query_params.get("k", "10")
+async def _similar(request: Asked) -> SimilarAnswer:
+    engine, item_id, given = _engine(request), request.path_params["item_id"], request.query_params.get("k", "10")
     if not engine.knows_item(item_id):
-        raise HTTPException(status_code=404, detail=f"release {engine.release_id} does not hold item {item_id!r}; give an item it has shown")
+        raise HTTPException(
+            status_code=404, detail=f"release {engine.release_id} does not hold item {item_id!r}; give an item it has shown"
+        )
     if not re.fullmatch(r"-?\d{1,9}", given):
         raise DataError(f"k is {given!r}; it must be a whole number from 1 to {request.app.state.settings.max_k}")
     return engine.similar(item_id, int(given), request_id=_request_id(request))
@@ -160,12 +165,13 @@ async def _began(request: Asked) -> None:
     request.scope[_STARTED] = time.perf_counter()  # type: ignore[literal-required]
 
 
-async def _ended(message: Message, scope: Scope) -> None:
+async def _ended(message: Message, scope: Any) -> None:
     if message["type"] != "http.response.start" or scope["type"] != "http":
         return
-    message.setdefault("headers", [])
-    message["headers"] = [*message["headers"], (b"x-request-id", _named(scope).encode())]
-    metrics = scope["litestar_app"].state.engine.metrics
+    state = scope["litestar_app"].state
+    if state.name_answers:
+        message["headers"] = [*message["headers"], (b"x-request-id", _named(scope).encode())]
+    metrics = state.engine.metrics
     template = re.sub(r":\w+}", "}", scope.get("path_template") or "")
     route = template if template in _ROUTES else "none"
     metrics.requests.labels(route, scope["method"] if route != "none" else "any", str(message["status"])).inc()
@@ -195,13 +201,16 @@ def _explained(request: Asked, error: Exception, request_id: str) -> tuple[int, 
             return 422, f"{field}: {rule[0].lower()}{rule[1:]}; /schema/openapi.json says what is taken"
         case msgspec.DecodeError() | UnicodeDecodeError():
             return 400, f"the body is not JSON: {error}; send one JSON object, encoded as UTF-8"
-        case HTTPException(status_code=404) if _ID not in request.scope or "item" not in error.detail:
+        case NotFoundException():  # the router's; an unknown item is a plain HTTPException
             return 404, f"there is no {request.scope['path']!r}; the routes are {', '.join(sorted(_ROUTES))}"
         case HTTPException(status_code=405):
             allowed = [operation.method.upper() for operation in OPERATIONS if operation.path == request.scope["path"]]
             return 405, f"{request.scope['path']} does not take {request.method}; use {' or '.join(allowed) or 'GET'}"
         case HTTPException(status_code=413):
-            return 413, f"the body is larger than {request.app.state.settings.max_body_bytes} bytes, the limit; ask for less at once"
+            return (
+                413,
+                f"the body is larger than {request.app.state.settings.max_body_bytes} bytes, the limit; ask for less at once",
+            )
         case HTTPException():
             return error.status_code, error.detail
     log.error("request %s failed", request_id, exc_info=error)

@@ -56,9 +56,7 @@ class Engine:
         clock: the present moment, timezone-aware UTC.
     """
 
-    def __init__(
-        self, bundle: Bundle, settings: Settings, *, metrics: Metrics | None = None, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, *, metrics: Metrics | None = None, clock: Clock = utc_now) -> None:
         self.metrics = metrics or Metrics()
         self.release_id = bundle.manifest.release_id
         self._bundle, self._settings, self._clock = bundle, settings, clock
@@ -123,7 +121,9 @@ class Engine:
         unknown = [item_id for item_id, code in zip(item_ids, codes, strict=True) if code == UNKNOWN]
         if len(unknown) == len(item_ids):
             shown = ", ".join(map(repr, unknown[:3]))
-            raise DataError(f"release {self.release_id} knows none of the {len(unknown)} items, such as {shown}; give items it holds")
+            raise DataError(
+                f"release {self.release_id} knows none of the {len(unknown)} items, such as {shown}; give items it holds"
+            )
         known = codes[codes != UNKNOWN]
         ranked, failed = self._ranked(request, known, [_GIVEN] * len(known), len(known), RANKER_FAILED_GIVEN)
         reasons = [*self._reasons(request), *failed]
@@ -146,7 +146,9 @@ class Engine:
         self._check_k(k)
         similar = self._bundle.parts.retrievers.get(Similar.name)
         if not isinstance(similar, Similar):
-            raise DataError(f"release {self.release_id} was packaged without the {Similar.name!r} retriever; add it to the recipe")
+            raise DataError(
+                f"release {self.release_id} was packaged without the {Similar.name!r} retriever; add it to the recipe"
+            )
         code = self._bundle.catalogue.code(item_id)
         if code == UNKNOWN:
             raise DataError(f"release {self.release_id} does not hold item {item_id!r}; give an item it has shown")
@@ -235,7 +237,9 @@ class Engine:
     def _query(self, query: str) -> str:
         text = query.strip()
         if not text:
-            raise DataError("query is empty; give at least one character that is no space, or ask /v1/recommend for a list without one")
+            raise DataError(
+                "query is empty; give at least one character that is no space, or ask /v1/recommend for a list without one"
+            )
         if len(text) > self._settings.max_query_chars:
             raise DataError(f"query has {len(text)} characters; the limit is {self._settings.max_query_chars}: shorten it")
         return text

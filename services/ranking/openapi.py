@@ -1,5 +1,7 @@
 """The OpenAPI document of API v1, made from the very types that decode requests and encode answers."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -37,7 +39,7 @@ class Operation(NamedTuple):
     summary: str
     answer: type[msgspec.Struct] | None
     body: type[msgspec.Struct] | None = None
-    problems: dict[int, str] = {}
+    problems: Mapping[int, str] = MappingProxyType({})
 
 
 _ASKED: Final = {

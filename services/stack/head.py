@@ -70,7 +70,6 @@ def command(place: Place, settings: Settings) -> list[str]:
 
 def environment(place: Place, settings: Settings, given: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     """What every process of the stack inherits: the mark, the ports, the folders, and no telemetry."""
-    inner, sockets = InnerPorts(settings.inner_port), place.door
     ours: dict[str, object] = {
         MARK: place.mark,
         "RANKLOOP_HOME": place.home,
@@ -84,6 +83,14 @@ def environment(place: Place, settings: Settings, given: os._Environ[str] | dict
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "AUTOSCALER_METRIC_PORT": settings.inner_port + 9,
         "DASHBOARD_METRIC_PORT": settings.inner_port + 10,
+    }
+    kept = {name: value for name, value in given.items() if name != "RAY_ADDRESS"}  # it would name another cluster
+    return kept | {name: str(value) for name, value in (ours | _of_serve(place, settings)).items()}
+
+
+def _of_serve(place: Place, settings: Settings) -> dict[str, object]:
+    inner, sockets = InnerPorts(settings.inner_port), place.door
+    return {
         # one process answers a request, in its main thread, behind HAProxy (docs/decisions/0006)
         "RAY_SERVE_ENABLE_HA_PROXY": 1,
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": 0,
@@ -98,6 +105,8 @@ def environment(place: Place, settings: Settings, given: os._Environ[str] | dict
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": 2,
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": 10,
         "RAY_SERVE_HAPROXY_NBTHREAD": 2,
+        # every route only reads, so a request that a dying replica took with it may be asked again
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_METRICS_PORT": settings.haproxy_metrics_port,
         "RAY_SERVE_HAPROXY_STATS_PORT": settings.haproxy_stats_port,
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": sockets / "haproxy.cfg",
@@ -106,8 +115,6 @@ def environment(place: Place, settings: Settings, given: os._Environ[str] | dict
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": sockets,
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": sockets / "server-state",
     }
-    kept = {name: value for name, value in given.items() if name != "RAY_ADDRESS"}  # it would name another cluster
-    return kept | {name: str(value) for name, value in ours.items()}
 
 
 def _cpus(settings: Settings) -> int:

@@ -122,7 +122,9 @@ class Place:
             except BlockingIOError as error:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
-                raise StackError(f"process {holder} is starting or stopping the stack of {self.home}; wait until it has ended") from error
+                raise StackError(
+                    f"process {holder} is starting or stopping the stack of {self.home}; wait until it has ended"
+                ) from error
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

@@ -55,7 +55,9 @@ class ServeApi:
         try:
             answer = httpx.put(self._url, json=body, timeout=self._settings.start_seconds)
         except httpx.TransportError as error:
-            raise StackError(f"Ray's dashboard at {self._settings.dashboard_url} did not answer: {error}; see `rankloop logs`") from error
+            raise StackError(
+                f"Ray's dashboard at {self._settings.dashboard_url} did not answer: {error}; see `rankloop logs`"
+            ) from error
         if answer.is_error:
             raise StackError(f"Ray Serve refused to start ({answer.status_code}): {answer.text.strip()[-800:]}")
 

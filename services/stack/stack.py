@@ -1,5 +1,6 @@
 """Starting and stopping the laptop's stack: Ray's head, Serve, HAProxy."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = ["down", "up"]
 _PORTS: Final = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port", "inner_port")
 _POLL_SECONDS: Final = 0.2
 _KEPT_SESSIONS: Final = 2
+_NODE_ID: Final = re.compile("[0-9a-f]{56}")
 Say = Callable[[str], None]
 
 
@@ -114,7 +116,7 @@ def _is_up(place: Place, settings: Settings) -> bool:
 
 def _start(place: Place, settings: Settings, say: Say) -> None:
     place.prepare()
-    _thin_out(place.sessions())
+    _thin_out(place)
     record: dict[str, Any] = {
         "phase": "starting",
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -157,7 +159,10 @@ def _put_back(place: Place, settings: Settings, say: Say) -> None:
     _wait(settled, settings, "the last release")
 
 
-def _thin_out(sessions: list[Path]) -> None:
-    """Ray begins a folder of logs at each start and never removes one."""
-    for folder in sessions[: max(0, len(sessions) - _KEPT_SESSIONS + 1)]:
+def _thin_out(place: Place) -> None:
+    """Ray begins a folder of logs, and HAProxy one of sockets, at each start; neither is ever removed by them."""
+    sessions = place.sessions()
+    old = sessions[: max(0, len(sessions) - _KEPT_SESSIONS + 1)]
+    sockets = [folder for folder in place.ray.iterdir() if _NODE_ID.fullmatch(folder.name)]
+    for folder in (*old, *sockets):
         shutil.rmtree(folder, ignore_errors=True)

@@ -113,7 +113,7 @@ def status(settings: Settings) -> StackStatus:
         since=datetime.fromisoformat(record["since"]) if "since" in record else None,
         release_id=serving(settings),
         application=application.get("status"),
-        message=application.get("message", ""),
+        message=_reasons(application),
         urls=urls(settings),
         processes=tuple(sorted((_described(own_one) for own_one in own), key=_order)),
     )
@@ -163,6 +163,14 @@ def logs(settings: Settings, *, follow: bool = False, lines: int = 100, only: st
         if not follow:
             return
         time.sleep(_FOLLOW_SECONDS)
+
+
+def _reasons(application: dict[str, Any]) -> str:
+    """Why an application is not well: Serve says that it is not, and its deployments say why."""
+    if application.get("status") in {None, "RUNNING"}:
+        return ""
+    told = [application.get("message", ""), *(own.get("message", "") for own in application.get("deployments", {}).values())]
+    return "\n".join(dict.fromkeys(filter(None, told)))
 
 
 def _log_files(place: Place, only: str) -> list[Path]:

@@ -1,0 +1,74 @@
+"""What Ray Serve runs: a Bento's bundle behind the same application, one process a replica."""
+
+import logging
+from typing import Any
+
+from litestar import Litestar
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from ray.serve import Application
+
+from services.ranking.opening import bundle_of, open_release
+from services.settings import Settings
+
+__all__ = ["Ranking", "ServeArgs", "build"]
+
+
+class ServeArgs(BaseModel):
+    """The `args` of the application in a Serve configuration; absent ones come from the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bento: str
+    """The Bento's absolute folder, or its tag in the store under the home folder."""
+
+    num_replicas: int | None = None
+    """Processes that answer."""
+
+    num_cpus: float | None = None
+    """Cores each reserves."""
+
+
+@serve.deployment(name="ranking")
+@serve.ingress()
+class Ranking:
+    """A replica: opens the release when it starts, so a broken one never takes a request.
+
+    Args:
+        bento: the Bento's absolute folder or tag.
+    """
+
+    def __init__(self, bento: str) -> None:
+        settings = Settings.read()
+        _log_with_serve()
+        self._app = open_release(bundle_of(bento, settings), settings, name_answers=False)
+
+    def __serve_build_asgi_app__(self) -> Litestar:
+        return self._app
+
+
+def build(args: ServeArgs) -> Application:
+    """The application that a Serve configuration names as `services.ranking.serve_app:build`."""
+    settings = Settings.read()
+    bundle_of(args.bento, settings)  # told at once, and not after three replicas have failed to start
+    options: dict[str, Any] = {
+        "num_replicas": args.num_replicas or settings.replicas,
+        "ray_actor_options": {"num_cpus": args.num_cpus or settings.replica_cpus},
+        "max_ongoing_requests": settings.max_ongoing_requests,
+        # the next release is ready before the last one leaves
+        "max_surge_percent": 100,
+        "health_check_period_s": 2.0,
+        "health_check_timeout_s": 10.0,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "graceful_shutdown_timeout_s": 5.0,
+    }
+    return Ranking.options(**options).bind(args.bento)  # type: ignore[attr-defined]
+
+
+def _log_with_serve() -> None:
+    """Our lines join the replica's log, at once; Ray configures no logger but its own, and holds back 100 lines."""
+    of_serve = [getattr(handler, "target", None) or handler for handler in logging.getLogger("ray.serve").handlers]
+    for name in ("services", "rankloop"):
+        ours = logging.getLogger(name)
+        ours.setLevel(logging.INFO)
+        ours.handlers, ours.propagate = of_serve, False

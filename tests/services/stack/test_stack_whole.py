@@ -1,0 +1,177 @@
+"""The whole stack with real Ray, Serve and HAProxy: started once, in the order a bad day would have it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from components.serve_api import put_into_service
+from rankloop.errors import StackError
+from services import stack
+from services.ranking.bento import BuiltBento, build_bento
+from services.settings import Settings
+from services.stack.place import Place
+from services.stack.ports import needed
+from services.stack.reaper import own_processes
+from tests.services.conftest import Release
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+UP = "import sys; from services import stack; from services.settings import Settings; stack.up(Settings.read())"
+
+
+@dataclass(frozen=True)
+class World:
+    """A stack that is up, and two releases for it."""
+
+    settings: Settings
+    bentos: tuple[BuiltBento, BuiltBento]
+
+    def deploy(self, bento: BuiltBento) -> None:
+        urls = {"serve_api": self.settings.dashboard_url, "serve_url": self.settings.service_url}
+        put_into_service(bento.path, bento.release_id, **urls, say=print, seconds=150)  # type: ignore[arg-type]
+
+    def ask(self, user_id: str = "logo-u3") -> httpx.Response:
+        return httpx.post(f"{self.settings.service_url}/v1/recommend", json={"user_id": user_id, "k": 3}, timeout=120)
+
+    def process(self, role: str) -> stack.ProcessStatus:
+        return next(process for process in stack.status(self.settings).processes if process.role == role)
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment that `Settings.read` makes these settings from."""
+    return {**os.environ, **{f"RANKLOOP_{name.upper()}": str(value) for name, value in settings.model_dump().items()}}
+
+
+@pytest.fixture(scope="module")
+def world(
+    free_settings: Callable[[Path], Settings], make_release: Callable[[int], Release], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A start that was killed with `kill -9`, and the start after it."""
+    settings = free_settings(tmp_path_factory.mktemp("a-home-with-a-rather-long-name-as-homes-may-have") / ".rankloop")
+    first, second = (build_bento(make_release(seed).folder, settings.bento_store) for seed in (0, 1))
+    path = os.pathsep.join(filter(None, sys.path))
+    killed = subprocess.Popen([sys.executable, "-c", UP], env={**variables(settings), "PYTHONPATH": path})
+    try:
+        while not any(process.name() == "gcs_server" for process in own_processes(Place(settings.home).mark)):
+            assert killed.poll() is None, "the first start ended too early"
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        said: list[str] = []
+        assert stack.up(settings, say=said.append).state == "up"
+        assert said[0] == "cleaning up what an earlier start left behind"
+        yield World(settings, (first, second))
+    finally:
+        stack.down(settings)
+
+
+def test_the_stack_is_up_without_a_release(world: World) -> None:
+    status = stack.status(world.settings)
+    assert (status.state, status.release_id, status.application) == ("up", None, None)
+    assert {"ray head", "ray node", "haproxy", "ray dashboard", "serve controller"} <= {own.role for own in status.processes}
+    assert world.settings.http_port in world.process("haproxy").ports
+
+
+def test_up_again_changes_nothing(world: World) -> None:
+    said: list[str] = []
+    head = world.process("ray head").pid
+    stack.up(world.settings, say=said.append)
+    assert said == ["the stack is up already"]
+    assert world.process("ray head").pid == head
+
+
+def test_only_haproxys_read_only_pages_and_one_port_of_a_replica_listen_beyond_this_machine(world: World) -> None:
+    world.deploy(world.bentos[0])
+    pids = {own.pid for own in stack.status(world.settings).processes}
+    loopback = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+    beyond = {
+        own.laddr.port
+        for own in psutil.net_connections("tcp")
+        if own.pid in pids and own.status == psutil.CONN_LISTEN and own.laddr.ip not in loopback
+    }
+    assert len(beyond - {world.settings.haproxy_metrics_port, world.settings.haproxy_stats_port}) <= 1
+
+
+def test_a_deployed_bento_answers_over_http(world: World) -> None:
+    world.deploy(world.bentos[0])
+    answer = world.ask()
+    assert answer.status_code == 200
+    assert answer.json()["release_id"] == world.bentos[0].release_id
+    assert len(answer.json()["items"]) == 3
+    assert len(answer.headers.get_list("x-request-id")) == 1
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    problem = httpx.post(f"{world.settings.service_url}/v1/recommend", json={"user_id": "u", "k": 0})
+    assert (problem.status_code, problem.json()["title"]) == (422, "Unprocessable Entity")
+    assert stack.status(world.settings).release_id == world.bentos[0].release_id
+
+
+def test_a_killed_replica_is_replaced_and_requests_recover(world: World) -> None:
+    killed = world.process("replica").pid
+    os.kill(killed, signal.SIGKILL)
+    answer = world.ask()  # held by HAProxy's fallback until the next replica is there
+    assert answer.status_code == 200
+    assert answer.json()["release_id"] == world.bentos[0].release_id
+    assert world.process("replica").pid != killed
+
+
+def test_a_new_release_replaces_the_old_without_a_gap(world: World) -> None:
+    old, new = world.bentos
+    asker = (
+        "import httpx, sys, time\nfound = []\n"
+        "while sys.argv[2] not in found[-3:] or len(found) < 20:\n"
+        "    answer = httpx.post(sys.argv[1], json={'user_id': 'logo-u3'}, timeout=60)\n"
+        "    found.append(answer.json()['release_id'] if answer.status_code == 200 else str(answer.status_code))\n"
+        "    time.sleep(0.02)\n"
+        "print(*sorted(set(found)))"
+    )
+    url = f"{world.settings.service_url}/v1/recommend"
+    with subprocess.Popen([sys.executable, "-c", asker, url, new.release_id], stdout=subprocess.PIPE, text=True) as asking:
+        world.deploy(new)
+        out, _ = asking.communicate(timeout=120)
+    assert out.split() == sorted([old.release_id, new.release_id])
+
+
+def test_a_bento_that_is_not_there_is_refused_at_once_and_the_release_stays(world: World) -> None:
+    missing = BuiltBento("x:y", str(world.settings.home / "nowhere"), "r-none", 0.0, 0)
+    with pytest.raises(StackError, match=r"DEPLOY_FAILED[\s\S]*is no Bento of ours"):
+        world.deploy(missing)
+    assert world.ask().json()["release_id"] == world.bentos[1].release_id
+
+
+def test_an_altered_release_never_takes_a_request(world: World, tmp_path: Path) -> None:
+    folder = shutil.copytree(world.bentos[0].path, tmp_path / "altered")
+    (folder / "src" / "bundle" / "items.parquet").write_bytes(b"nonsense")
+    with pytest.raises(StackError, match="DEPLOY_FAILED"):
+        world.deploy(BuiltBento("x:y", str(folder), "r-altered", 0.0, 0))
+    assert "items.parquet was altered" in stack.status(world.settings).message
+    assert world.ask().json()["release_id"] == world.bentos[1].release_id
+    world.deploy(world.bentos[0])
+    assert world.ask().json()["release_id"] == world.bentos[0].release_id
+
+
+def test_the_logs_name_the_replica(world: World) -> None:
+    lines = list(stack.logs(world.settings, lines=5, only="replica"))
+    assert lines
+    assert all("replica" in line.source for line in lines)
+
+
+def test_down_leaves_no_process_no_port_and_no_socket_and_the_release_comes_back(world: World) -> None:
+    place, ports = Place(world.settings.home), set(needed(world.settings))
+    assert stack.down(world.settings) > 5
+    assert own_processes(place.mark) == []
+    assert not [own for own in psutil.net_connections("tcp") if own.status == psutil.CONN_LISTEN and own.laddr.port in ports]
+    assert not place.door.is_symlink()
+    assert stack.status(world.settings).state == "down"
+    assert stack.down(world.settings) == 0
+    again = stack.up(world.settings)
+    assert (again.state, again.release_id) == ("up", world.bentos[0].release_id)
