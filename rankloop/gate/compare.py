@@ -55,7 +55,7 @@ def compared(
     mask: Mask | None = None,
 ) -> Row:
     """The paired difference of a metric, held against a rule; a value that is missing or not finite never passes."""
-    row = _Maker(check.metric, slice_, _words(check, reference.name), reference.name, True)
+    row = _Maker(check.metric, slice_, _words(check), reference.name, True)
     if not candidate.same_requests(reference):
         return row("not enough evidence", f"{reference.name} was measured on other requests than {candidate.name}.")
     ours, theirs = candidate.array(check.metric), reference.array(check.metric)
@@ -99,7 +99,7 @@ def limited(metric: str, most: float, candidate: Measured, policy: Policy) -> Ro
 
 def total(metric: str, tolerance: float, candidate: Measured, reference: Measured) -> Row:
     """A metric of the whole system, held against a share of the reference's; it has no interval."""
-    row = _Maker(metric, _ALL, f"at least {1 - tolerance:.0%} of {reference.name}'s", reference.name, True)
+    row = _Maker(metric, _ALL, f"loses at most {tolerance:.1%}", reference.name, True)
     for system in (candidate, reference):
         if metric not in system.totals:
             return row("not enough evidence", f"{metric} of {system.name} was not measured.")
@@ -165,21 +165,30 @@ def _outcome(check: Check, found: Interval, limit: float) -> Outcome:
     return "not enough evidence"
 
 
-def _words(check: Check, reference: str) -> str:
+def _words(check: Check) -> str:
     return {
-        "superior": f"better than {reference}",
-        "non_inferior": f"shown to lose at most {check.tolerance:.1%} of {reference}'s",
-        "no_harm": f"not shown to lose more than {check.tolerance:.1%} of {reference}'s",
+        "superior": "better",
+        "non_inferior": f"shown to lose at most {check.tolerance:.1%}",
+        "no_harm": f"not shown to lose more than {check.tolerance:.1%}",
     }[check.kind]
 
 
 def _sentence(check: Check, row: _Maker, numbers: dict[str, float], outcome: Outcome) -> str:
     where = "" if row.slice == _ALL else f" on {row.slice}"
-    said = {"pass": "is", "fail": "is not", "not enough evidence": "may or may not be"}[outcome]
+    share = f"{check.tolerance:.1%}"
+    said = {
+        ("superior", "pass"): "it is better",
+        ("superior", "fail"): "it is not better",
+        ("superior", "not enough evidence"): "whether it is better is not decided",
+        ("non_inferior", "pass"): f"it is shown to lose at most {share}",
+        ("non_inferior", "not enough evidence"): f"it is not shown to lose at most {share}",
+        ("no_harm", "pass"): f"it is not shown to lose more than {share}",
+        ("no_harm", "not enough evidence"): f"whether it loses more than {share} is not decided",
+    }.get((check.kind, outcome), f"it loses more than {share}")
     return (
         f"{check.metric}{where} is {numbers['candidate_value']:.4f} against {numbers['reference_value']:.4f} of {row.reference}, "
-        f"a difference of {numbers['difference']:+.4f} [{numbers['lower']:+.4f}, {numbers['upper']:+.4f}] over "
-        f"{numbers['requests']:,} requests of {numbers['users']:,} people: it {said} {row.rule} (limit {numbers['limit']:+.4f})."
+        f"{numbers['difference']:+.4f} [{numbers['lower']:+.4f}, {numbers['upper']:+.4f}] over {numbers['requests']:,} requests "
+        f"of {numbers['users']:,} people: {said}."
     )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rankloop.errors import ModelError, NotFitted
 from rankloop.ranking.base import Judged, Matrix, Ranker
-from rankloop.ranking.checks import check_width
+from rankloop.ranking.checks import check_judged, check_names, check_width
 
 __all__ = ["ByFeature"]
 
@@ -43,8 +43,11 @@ class ByFeature(Ranker):
         """Remembers where the feature stands.
 
         Raises:
-            ModelError: there is no such feature.
+            ModelError: there is no such feature, or the lists do not hold together.
         """
+        check_judged(train, "training")
+        if validation is not None:
+            check_names(validation.names, train.names, "validation")
         if self.feature not in train.names:
             raise ModelError(f"there is no feature {self.feature!r} to order by; there are {list(train.names)}")
         self.names = tuple(train.names)

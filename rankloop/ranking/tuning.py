@@ -140,6 +140,8 @@ def tune(
     halving see `rankloop.ranking.halving.standings`, and for why it is not Tune's own docs/decisions/0005.
     """
     begin = time.monotonic()
+    if temp is not None:
+        _check_socket(temp)
     say = progress or (lambda _: None)
     check_judged(train, "training")
     check_judged(validation, "validation")
@@ -198,7 +200,7 @@ def _search(
     todo = [trial for trial in range(len(trials.plan)) if trial not in trials.over]
     bare = [judged._replace(user_ids=np.arange(len(judged.sizes)).astype(object)) for judged in lists]
     cpus = budget.cpus or len(os.sched_getaffinity(0))
-    with _environment(_ENVIRONMENT), _ray(address, cpus, _size(lists), temp):
+    with _quiet(), _environment(_ENVIRONMENT), _ray(address, cpus, _size(lists), temp):
         say(f"{len(todo)} of {len(trials.plan)} trials to run, up to {budget.rounds} rounds each")
         trainable = ray_tune.with_parameters(_Trial, lists=bare, plan=trials.plan, seed=seed)
         tuner = ray_tune.Tuner(
@@ -243,8 +245,8 @@ class _Trial(ray_tune.Trainable):
         for look in self._looks:
             looks.append(look)
             if time.monotonic() > until:
-                return {"looks": looks, "done": False}
-        return {"looks": looks, "done": True}
+                return {"looks": looks, "ended": False}
+        return {"looks": looks, "ended": True, "done": True}  # Tune says done of trials that it stops, too
 
 
 class _Halving(FIFOScheduler):
@@ -260,14 +262,15 @@ class _Halving(FIFOScheduler):
         return {}  # Tune writes itself to disk; the search is resumed from its own record, never from that
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        self._show(trial, result, ended=False)
+        self._show(trial, result)
         return str(self.STOP if trial.config["trial"] in self._trials.over else self.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._show(trial, result, ended=bool(result.get("done")))
+        self._show(trial, result)
 
-    def _show(self, trial: Any, result: dict[str, Any], *, ended: bool) -> None:
-        for over in self._trials.show(trial.config["trial"], result.get("looks", ()), ended=ended):
+    def _show(self, trial: Any, result: dict[str, Any]) -> None:
+        looks, ended = result.get("looks", ()), result.get("ended", False)
+        for over in self._trials.show(trial.config["trial"], looks, ended=ended):
             curve = self._trials.standings()[over].curve
             top = max(ndcg for _, ndcg in curve)
             best = self._trials.best()
@@ -310,19 +313,18 @@ def _ray(address: str | None, cpus: int, data_bytes: int, temp: Path | None) -> 
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _short(temp: Path | None) -> Path:
-    """A folder whose sockets have names short enough.
+def _check_socket(temp: Path) -> None:
+    if len(os.fsencode(temp.resolve())) + _SESSION_BYTES > _SOCKET_BYTES:
+        limit = _SOCKET_BYTES - _SESSION_BYTES
+        raise SettingsError(f"temp is {temp.resolve()}, too long for a UNIX socket; give a path of at most {limit} bytes")
 
-    Raises:
-        SettingsError: the given one is too long.
-    """
+
+def _short(temp: Path | None) -> Path:
+    """A folder whose sockets have names short enough."""
     if temp is not None:
-        if len(os.fsencode(temp.resolve())) + _SESSION_BYTES > _SOCKET_BYTES:
-            limit = _SOCKET_BYTES - _SESSION_BYTES
-            raise SettingsError(f"temp is {temp.resolve()}, too long for a UNIX socket; give a path of at most {limit} bytes")
         temp.mkdir(parents=True, exist_ok=True)
         return temp.resolve()
-    fits = len(os.fsencode(tempfile.gettempdir())) + 12 + _SESSION_BYTES <= _SOCKET_BYTES
+    fits = len(os.fsencode(tempfile.gettempdir())) + len("/rl-xxxxxxxx") + _SESSION_BYTES <= _SOCKET_BYTES
     return Path(tempfile.mkdtemp(prefix="rl-", dir=None if fits else "/tmp"))
 
 
@@ -339,3 +341,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Only Tune's errors are logged: `progress` says the rest."""
+    logger = logging.getLogger("ray.tune")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

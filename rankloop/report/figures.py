@@ -14,7 +14,9 @@ __all__ = ["by_cut", "by_slice", "exposure", "forest", "importance", "tuning"]
 
 _MOST_FEATURES: Final = 15
 _OUTCOME: Final = {"pass": ("pass", "o"), "fail": ("fail", "X"), "not enough evidence": ("unsure", "D")}
-_WIDE: Final = 8.6
+_WIDE: Final = 10.75
+_HALF: Final = 5.25
+"""Inches of the page's width and of half of it, so that 10 points are 10 points on the page."""
 
 
 def by_cut(systems: Sequence[System]) -> str | None:
@@ -22,7 +24,7 @@ def by_cut(systems: Sequence[System]) -> str | None:
     cuts = sorted({int(metric[5:]) for system in systems for metric in system.metrics if metric.startswith("ndcg@")})
     if not cuts:
         return None
-    with figure("by-cut", 4.6, 3.3) as drawn:
+    with figure("by-cut", _HALF, 3.5) as drawn:
         axes = plain_axes(drawn, "y")
         for place, system in enumerate(systems):
             shown = [(at, system.metrics[f"ndcg@{k}"]) for at, k in enumerate(cuts) if f"ndcg@{k}" in system.metrics]
@@ -31,7 +33,7 @@ def by_cut(systems: Sequence[System]) -> str | None:
         axes.set_xticks(range(len(cuts)), [str(k) for k in cuts])
         axes.set_xlabel("k")
         axes.set_ylabel("nDCG@k")
-        axes.legend(loc="best", fontsize=9)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=9, borderaxespad=0.2)
         return svg(drawn, "by-cut", "nDCG at k for each system, with intervals")
 
 
@@ -42,7 +44,7 @@ def by_slice(slices: Sequence[Slice]) -> str | None:
         return None
     roles = list(dict.fromkeys(one.role for one in slices))
     requests = {one.slice: one.requests for one in slices}
-    with figure("by-slice", 4.6, 0.9 + 0.46 * len(names)) as drawn:
+    with figure("by-slice", _HALF, 1.0 + 0.45 * len(names)) as drawn:
         axes = plain_axes(drawn, "x")
         for place, role in enumerate(roles):
             own = {one.slice: one.estimate for one in slices if one.role == role}
@@ -52,7 +54,9 @@ def by_slice(slices: Sequence[Slice]) -> str | None:
         axes.set_yticks(range(len(names)), [f"{name}  ({requests[name]:,})" for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("nDCG@10 (requests in brackets)")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(roles), fontsize=9, handletextpad=0.2)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(roles), fontsize=9, handletextpad=0.2, borderaxespad=0.2
+        )
         return svg(drawn, "by-slice", "nDCG@10 of each system on each slice, with intervals")
 
 
@@ -63,7 +67,7 @@ def forest(rows: Sequence[Row]) -> str | None:
         return None
     scaled = [_percent(row) for row in shown]
     reach = _reach(shown, scaled)
-    with figure("forest", _WIDE, 0.75 + 0.34 * len(shown)) as drawn:
+    with figure("forest", _WIDE, 0.75 + 0.32 * len(shown)) as drawn:
         axes = plain_axes(drawn, "x")
         axes.axvline(0, color=COLOURS["muted"], linewidth=1)
         for at, (row, (middle, lower, upper, limit)) in enumerate(zip(shown, scaled, strict=True)):
@@ -75,8 +79,8 @@ def forest(rows: Sequence[Row]) -> str | None:
             else:
                 axes.plot([np.sign(middle) * reach], [at], ">" if middle > 0 else "<", color=COLOURS[colour], markersize=8)
             said = f"{middle:+.1f} %" if lower == upper else f"{middle:+.1f} % [{lower:+.1f}, {upper:+.1f}]"
-            axes.text(reach * 1.06, at, said, va="center", fontsize=9, color=COLOURS["muted"])
-        axes.set_yticks(range(len(shown)), [_label(row) for row in shown])
+            axes.text(reach * 1.06, at, said.replace("-", "−"), va="center", fontsize=9, color=COLOURS["muted"])
+        axes.set_yticks(range(len(shown)), [_label(row, shown[-1].reference) for row in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(-reach * 1.02, reach * 1.55)
         axes.set_xlabel("difference in percent of the reference; upright bars are limits")
@@ -88,7 +92,7 @@ def importance(shares: Mapping[str, float]) -> str | None:
     top = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_FEATURES]
     if not top:
         return None
-    with figure("importance", 4.6, 0.6 + 0.25 * len(top)) as drawn:
+    with figure("importance", _HALF, 0.6 + 0.26 * len(top)) as drawn:
         axes = plain_axes(drawn, "x")
         values = [100 * share for _, share in top]
         axes.barh(range(len(top)), values, height=0.62, color=COLOURS["candidate"])
@@ -106,7 +110,7 @@ def tuning(trials: Sequence[Trial], best: int | None) -> str | None:
     shown = [trial for trial in trials if trial.curve]
     if not shown:
         return None
-    with figure("tuning", 4.6, 3.3) as drawn:
+    with figure("tuning", _HALF, 3.4) as drawn:
         axes = plain_axes(drawn, "both")
         for trial in shown:
             rounds, values = zip(*trial.curve, strict=True)
@@ -131,7 +135,7 @@ def exposure(systems: Sequence[System]) -> str | None:
     shown = [system for system in systems if system.coverage is not None or system.gini is not None]
     if not shown:
         return None
-    with figure("exposure", 4.6, 1.0 + 0.42 * len(shown)) as drawn:
+    with figure("exposure", _HALF, 0.9 + 0.36 * len(shown)) as drawn:
         left, right = drawn.subplots(1, 2, sharey=True)
         _bars(left, shown, [system.coverage for system in shown], "catalogue shown, %", 100)
         _bars(right, shown, [system.gini for system in shown], "Gini of exposure, 0 is even", 1)
@@ -202,6 +206,6 @@ def _reach(rows: Sequence[Row], scaled: Sequence[tuple[float, float, float, floa
     return max(typical * 1.25, 1.0)
 
 
-def _label(row: Row) -> str:
+def _label(row: Row, main: str | None) -> str:
     where = "" if row.slice == "all" else f", {row.slice}"
-    return f"{row.metric}{where}  vs {row.reference}"
+    return f"{row.metric}{where}" + ("" if row.reference == main else f" against {row.reference}")
