@@ -102,7 +102,7 @@ class TextMatch:
 
     def __init__(self, items: pl.DataFrame, users: pl.DataFrame) -> None:
         self._title = Overlap([tokens(title) for title in items[Columns.TITLE]])
-        self._skills = Overlap([tokens(" ".join(() if s is None else s)) for s in items[Columns.SKILLS].to_list()])
+        self._skills = Overlap([" ".join(_skills(skills)).split() for skills in items[Columns.SKILLS].to_list()])
         headlines = [tokens(headline) for headline in users[Columns.HEADLINE]]
         self._headlines = [self._title.codes(words) for words in headlines]
         self._has_headline = np.array([bool(words) for words in headlines])

@@ -8,7 +8,7 @@ from typing import Protocol
 import duckdb
 import polars as pl
 
-from rankloop.errors import DataError
+from rankloop.errors import DataError, SettingsError
 
 __all__ = ["DuckDb", "Engine"]
 
@@ -61,18 +61,24 @@ class DuckDb:
 
     @contextmanager
     def _open(self, relations: Mapping[str, pl.DataFrame]) -> Iterator[duckdb.DuckDBPyConnection]:
-        with tempfile.TemporaryDirectory(prefix="rankloop-duckdb-") as spill, duckdb.connect(":memory:") as connection:
-            settings = {"TimeZone": "UTC", "memory_limit": self.memory_limit, "temp_directory": spill}
-            for name, value in settings.items():
-                connection.execute(f"SET {name} = '{value}'")
-            if self.threads is not None:
-                connection.execute(f"SET threads = {int(self.threads)}")
+        with tempfile.TemporaryDirectory(prefix="rankloop-duckdb-") as spill, self._connect(spill) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             # a view is text from outside: it may read the relations, and nothing else
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             for name, frame in relations.items():
                 connection.register(name, frame.to_arrow())
             yield connection
+
+    def _connect(self, spill: str) -> duckdb.DuckDBPyConnection:
+        settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": self.memory_limit, "temp_directory": spill}
+        if self.threads is not None:
+            settings["threads"] = self.threads
+        try:
+            return duckdb.connect(":memory:", config=settings)
+        except duckdb.Error as error:
+            given = f"memory_limit={self.memory_limit!r}, threads={self.threads!r}"
+            raise SettingsError(f"DuckDB does not take {given}: {error}; write such as memory_limit='2GB', threads=2") from error
 
 
 def _fetched(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankloop.contracts import Tables
-from rankloop.errors import DataError
+from rankloop.errors import DataError, SettingsError
 from rankloop.features import DuckDb, FeatureView, check_leaks, compute, load_views
 
 At = Callable[..., datetime]
@@ -115,6 +115,12 @@ def test_a_view_may_read_further_numeric_columns_of_a_table(tiny: Tables) -> Non
     rated = Tables(tiny.items.with_columns(rating=pl.Series([1.0, 2.0, 3.0])), tiny.users, tiny.impressions, tiny.outcomes)
     sql = "SELECT item_id, created_at AS valid_from, rating AS clicks FROM items"
     assert compute([view(sql)], rated)["mine"]["clicks"].to_list() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("engine", [DuckDb(memory_limit="plenty"), DuckDb(threads=0)])
+def test_a_setting_that_duckdb_does_not_take_is_named(tiny: Tables, engine: DuckDb) -> None:
+    with pytest.raises(SettingsError, match=r"DuckDB does not take memory_limit=.*plenty|threads=0"):
+        compute(load_views(), tiny, engine=engine)
 
 
 def test_a_small_memory_limit_spills_and_gives_the_same(random_tables: Callable[..., Tables]) -> None:
