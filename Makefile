@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := dev,s3,drift,bench
+DEV := dev,s3,bench
 
 # $(call install,WHAT,STAMP): pip with one line of progress every 25 packages; everything it says is in .venv/install.log.
 define install
@@ -16,7 +16,7 @@ define install
 	@$(BIN)/python -m pip install --disable-pip-version-check --retries 10 --timeout 60 -c constraints.txt -e "$(1)" 2>&1 \
 	  | tee $(VENV)/install.log \
 	  | awk '/^Collecting/ && ++n % 25 == 0 { print "  " n " packages found"; fflush() } \
-	         /^Installing collected/ { print "  " n " packages found, installing them"; fflush() }' \
+	         /^Installing collected/ && n { print "  " n " packages found, installing them"; fflush() }' \
 	  || { tail -n 15 $(VENV)/install.log; exit 1; }
 	@touch $(2)
 endef
