@@ -40,7 +40,9 @@ def run(
     """
     from services.cli.verdict import show_evaluation
 
-    result = run_on(given(path, source, mapping), recipe_from(recipe, fields or []), Settings.read())
+    settings, data, chosen = Settings.read(), given(path, source, mapping), recipe_from(recipe, fields or [])
+    stack.up(settings, say=say)
+    result = run_on(data, chosen, settings)
     show_evaluation(result.evaluation, every=every)
     show_end(result)
     if result.release_id is None:
@@ -62,11 +64,10 @@ def releases() -> None:
 
 
 def run_on(data: Given, recipe: dict[str, Any], settings: Settings) -> "RunResult":
-    """Starts the stack if need be, runs the pipeline, and shows each step as it ends."""
+    """Runs the pipeline with the stack that is up, and shows each step as it ends."""
     from pipelines.launch import Order, run_release
     from services.cli.progress import Steps
 
-    stack.up(settings, say=say)
     order = Order(
         **data._asdict(),
         recipe=recipe,

@@ -1,4 +1,4 @@
-"""A simulated marketplace as a folder of contract tables, made once."""
+"""A simulated marketplace as a folder of contract tables, made once; its truth lies beside them, for benchmarks only."""
 
 import json
 from dataclasses import asdict, replace
@@ -61,7 +61,9 @@ def make(folder: Path, *, impressions: int, seed: int) -> bool:
     )
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("simulating a marketplace", total=scale.days)
-        tables = Marketplace(scale, rng=seed).history(lambda day, days: bar.update(task, completed=day, total=days))
+        market = Marketplace(scale, rng=seed)
+        tables = market.history(lambda day, days: bar.update(task, completed=day, total=days))
     tables.write(folder)
+    market.truth.save(folder / "truth")
     made.write_text(json.dumps(recipe))
     return True
