@@ -13,7 +13,7 @@ from rankloop.metrics import Interval
 
 __all__ = ["Cell", "Estimate", "ReportInput", "Role", "Slice", "System", "Table", "Trial"]
 
-Cell = str | int | float | None
+Cell = str | bool | int | float | None
 Role = Literal["candidate", "champion", "baseline", "logged"]
 
 
