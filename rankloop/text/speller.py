@@ -23,7 +23,8 @@ class Speller:
     with a digit or a sign in it (c++, 3d, node.js). Candidates share character trigrams with the token; of these the
     smallest Damerau-Levenshtein distance (optimal string alignment: insertion, deletion, substitution,
     swap of neighbours) wins, ties by the same first letter, then by frequency, then by the alphabet.
-    The distance may be at most 0 for up to 2 letters, 1 for 3 to 5, and 2 from 6 on.
+    The distance may be at most 0 for up to 3 letters, 1 for 4 to 7, and 2 from 8 on: a short word that is not
+    known is more often another word than a misspelling.
 
     Args:
         frequencies: known term to how often it was seen (at least 1).
@@ -94,7 +95,7 @@ class Speller:
 
 
 def _allowed(token: str) -> int:
-    return 0 if len(token) <= 2 else 1 if len(token) <= 5 else 2
+    return 0 if len(token) <= 3 else 1 if len(token) <= 7 else 2
 
 
 def _trigrams(term: str) -> set[str]:

@@ -11,14 +11,21 @@ import Stemmer
 __all__ = ["normalise", "tokens"]
 
 _ALIASES: Final = {
+    "cicd": "ci/cd",
     "cpp": "c++",
     "csharp": "c#",
     "dotnet": ".net",
+    "js": "javascript",
+    "k8s": "kubernetes",
     "nextjs": "next.js",
     "nodejs": "node.js",
+    "postgres": "postgresql",
+    "react.js": "react",
+    "reactjs": "react",
+    "uiux": "ui/ux",
     "vuejs": "vue.js",
 }
-"""Spellings that people use for the same name; each maps to the form the token keeps."""
+"""Other spellings of one name, and no more than that: words of like meaning are not aliases."""
 
 _TOKEN: Final = re.compile(
     r"""
@@ -92,9 +99,7 @@ def _token(word: str) -> str:
 
 @lru_cache(maxsize=1 << 17)
 def _stem(word: str) -> str:
-    known = _ALIASES.get(word)
-    if known is not None:
-        return known
+    word = _ALIASES.get(word, word)
     if not word.replace("'", "").isalpha():
         return word
     stem: str = _stemmer().stemWord(word)

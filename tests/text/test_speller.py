@@ -20,7 +20,8 @@ KNOWN = {"design": 90, "python": 40, "logo": 70, "java": 30, "javascript": 35, "
         ("pyhton", "python"),
         ("javasript", "javascript"),
         ("ilustr", "illustr"),
-        ("jva", "java"),
+        ("jvaa", "java"),
+        ("jvaascrpt", "javascript"),
         ("lgoo", "logo"),
     ],
 )
@@ -28,7 +29,7 @@ def test_a_misspelling_is_corrected(written: str, meant: str) -> None:
     assert Speller(KNOWN).correct([written]) == [meant]
 
 
-@pytest.mark.parametrize("token", ["lago", "c++", "c--", "3d", "py3", "go", "xyzzyx", "jo", ""])
+@pytest.mark.parametrize("token", ["lago", "c++", "c--", "3d", "py3", "go", "jva", "dezigm", "xyzzyx", "jo", ""])
 def test_known_short_signed_and_strange_tokens_stay(token: str) -> None:
     assert Speller(KNOWN).correct([token]) == [token]
 
