@@ -44,11 +44,11 @@ def strongest(weights: Floats, counts: Ints, rng: np.random.Generator) -> Ints:
         counts: `(n,)`, how many places each row wants.
 
     Returns:
-        `(n, max count)` places in the order drawn, -1 behind the last.
+        `(n, max count)`, at least one wide: places in the order drawn, -1 behind the last.
 
     Source: Kool, van Hoof, Welling (2019), Stochastic Beams and Where to Find Them, section 2.3.
     """
-    width = int(counts.max(initial=0))
+    width = int(counts.max(initial=1))
     with np.errstate(divide="ignore"):
         keys = np.log(weights) + rng.gumbel(size=weights.shape).astype(np.float32)
     order = np.argsort(-keys, axis=1, kind="stable")[:, :width]

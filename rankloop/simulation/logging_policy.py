@@ -82,6 +82,8 @@ def rank(points: Points, length: int, rng: np.random.Generator) -> Shown:
         rng: the only source of randomness.
     """
     n = len(points)
+    if not points.size:
+        return Shown(np.zeros((n, 0), np.int64), np.zeros((n, 0), np.float32))
     shift = (np.arange(n, dtype=np.int32) * (_LEVELS + 1))[:, None]
     counts = np.bincount((points + (shift + 1)).ravel(), minlength=n * (_LEVELS + 1)).reshape(n, -1)[:, 1:]  # (n, levels)
     above = counts[:, ::-1].cumsum(axis=1)[:, ::-1] - counts
@@ -104,8 +106,6 @@ def rank(points: Points, length: int, rng: np.random.Generator) -> Shown:
 
 
 def _best(scores: Floats, k: int) -> Ints:
-    if k == 0:
-        return np.zeros((len(scores), 0), np.int64)
     column = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(scores, column, axis=1), axis=1, kind="stable")
     return np.take_along_axis(column, order, axis=1)

@@ -52,4 +52,8 @@ def test_the_propensity_is_the_frequency_of_a_job_at_a_position(length: int) -> 
 
 def test_no_jobs_make_an_empty_list() -> None:
     shown = rank(np.zeros((3, 0), np.int8), 5, np.random.default_rng(4))
-    assert shown.column.shape == (3, 0)
+    assert shown.column.shape == shown.propensity.shape == (3, 0)
+
+
+def test_no_requests_make_no_lists() -> None:
+    assert len(rank(np.zeros((0, 9), np.int8), 5, np.random.default_rng(5)).column) == 0

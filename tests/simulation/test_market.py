@@ -94,6 +94,13 @@ def test_the_target_of_impressions_is_met(tables: Tables) -> None:
     assert tables.impressions.height == SCALE.impressions
 
 
+@pytest.mark.parametrize("impressions", [1, 40])
+def test_a_marketplace_may_be_nearly_empty(impressions: int) -> None:
+    scale = Scale(users=1, users_per_day=1, items=1, items_per_day=1, clients=1, days=40, impressions=impressions)
+    tables = Marketplace(scale, rng=2).history()
+    assert validate(dict(tables)).tables.rows() == tables.rows()
+
+
 def test_positions_count_from_one_without_gaps(tables: Tables) -> None:
     lists = tables.impressions.group_by(Columns.REQUEST_ID).agg(Columns.POSITION)
     expected = list(range(1, SCALE.list_length + 1))
