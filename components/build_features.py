@@ -22,7 +22,9 @@ def build_features(tables: dsl.Input[dsl.Dataset], features: dsl.Output[dsl.Data
     with step("build_features") as say:
         views = load_views()
         say(f"{len(views)} views: {', '.join(view.name for view in views)}")
-        store = FeatureStore(views, compute(views, Tables.read(tables.path)))
+        frames = compute(views, Tables.read(tables.path))
+        store = FeatureStore(views, frames)
         Path(features.path).mkdir(parents=True)
         store.save(Path(features.path))
-        features.metadata.update(store.rows() | {"fingerprint": store.fingerprint})
+        rows = {f"rows_{name}": frame.height for name, frame in frames.items()}
+        features.metadata.update(rows | {"features": len(store.names), "fingerprint": store.fingerprint})

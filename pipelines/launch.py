@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,13 @@ __all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_relea
 
 _POLL_SECONDS: Final = 0.2
 _SAMPLE_SECONDS: Final = 0.5
-_QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "BENTOML_DO_NOT_TRACK": "True", "KFP_DISABLE_TELEMETRY": "1"}
+_ENVIRONMENT: Final = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "KFP_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # else Ray takes 127.0.0.1 for the machine's outer address, where a stack bound to loopback does not answer
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 
 
 class PipelineFailed(RankloopError):
@@ -170,7 +177,7 @@ def _run_folder(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _process(folder: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, **_QUIET, EVENTS: str(folder / "events.jsonl"), "RANKLOOP_HOME": str(home.resolve())}
+    environment = {**os.environ, **_ENVIRONMENT, EVENTS: str(folder / "events.jsonl"), "RANKLOOP_HOME": str(home.resolve())}
     environment.setdefault("BENTOML_HOME", str((home / "bento").resolve()))
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
@@ -225,8 +232,11 @@ def _last_words(events: list[Event], folder: Path) -> str:
     failed = [event for event in events if event.event == "failed"]
     if failed:
         return f"step {failed[-1].step} failed: {failed[-1].text}\n  the whole log: {log}"
-    tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
-    return f"the pipeline ended before its last step:\n{tail}\n  the whole log: {log}"
+    # a step that failed before it could tell: its last error stands, indented by KFP, before KFP's own
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line.strip() for line in lines if re.match(r"\s+[\w.]*(Error|Exception|Interrupt)\b", line)]
+    tail = errors[-1] if errors else "\n".join(lines[-5:])
+    return f"the pipeline ended before its last step: {tail}\n  the whole log: {log}"
 
 
 def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds: float) -> RunResult:

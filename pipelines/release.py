@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import build_features, deploy, evaluate, ingest, package, train_ranker, train_retrievers
+from components.build_features import build_features
+from components.deploy import deploy
+from components.evaluate import evaluate
+from components.ingest import ingest
+from components.package import package
+from components.train_ranker import train_ranker
+from components.train_retrievers import train_retrievers
 
 __all__ = ["release"]
 
