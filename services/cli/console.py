@@ -1,5 +1,6 @@
 """Where the terminal program writes, and how it ends when something is wrong."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -24,8 +25,8 @@ _PLAIN_WIDTH: Final = 120
 
 
 def _console(*, stderr: bool = False) -> Console:
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=None if terminal else _PLAIN_WIDTH)
+    known = "COLUMNS" in os.environ or (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if known else _PLAIN_WIDTH)
 
 
 out: Final = _console()

@@ -99,8 +99,8 @@ def test_a_run_shows_steps_systems_gate_and_release(rankloop: Rankloop, orders: 
     assert done.exit_code == 0
     assert "✓ ingest" in done.output
     assert "1.05 GB" in done.output
-    assert "0.5000 (0.3750 to 0.6250)" in done.output
-    assert "+0.2500 (+0.1250 to +0.3750)" in done.output
+    assert "0.5000 (0.375 to 0.625)" in done.output
+    assert "+0.2500 (+0.125 to +0.375)" in done.output
     assert "It is what it is [sic]." in done.output
     assert "at most 1 %" not in done.output
     assert "release r-abc serves" in done.output
