@@ -6,6 +6,8 @@ import subprocess
 import sys
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import services
 from rankloop.errors import StackError
@@ -13,7 +15,18 @@ from services.settings import Settings
 from services.stack.place import MARK, Place
 from services.stack.ports import InnerPorts
 
-__all__ = ["command", "environment", "start_head"]
+__all__ = ["DRIVER_ENVIRONMENT", "command", "environment", "start_head"]
+
+DRIVER_ENVIRONMENT: Final = MappingProxyType(
+    {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # a local `ray.init()` of anybody leaves a token in the user's home, and Ray would ask for it from then on
+        "RAY_AUTH_MODE": "disabled",
+        # without clusters Ray binds, and looks for, the loopback address only, as it does by itself on macOS
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+)
+"""What a process must have in its environment before it imports Ray to connect to the stack's."""
 
 
 def start_head(place: Place, settings: Settings) -> None:
@@ -71,16 +84,12 @@ def command(place: Place, settings: Settings) -> list[str]:
 def environment(place: Place, settings: Settings, given: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     """What every process of the stack inherits: the mark, the ports, the folders, and no telemetry."""
     ours: dict[str, object] = {
+        **DRIVER_ENVIRONMENT,
         MARK: place.mark,
         "RANKLOOP_HOME": place.home,
         "PYTHONPATH": os.pathsep.join(_import_path(given.get("PYTHONPATH", ""))),
         "BENTOML_HOME": settings.bento_store,
         "BENTOML_DO_NOT_TRACK": "True",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # a local `ray.init()` of anybody leaves a token in the user's home, and Ray would ask for it from then on
-        "RAY_AUTH_MODE": "disabled",
-        # without clusters Ray binds the loopback address only, as it does by itself on macOS
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "AUTOSCALER_METRIC_PORT": settings.inner_port + 9,
         "DASHBOARD_METRIC_PORT": settings.inner_port + 10,
     }

@@ -159,6 +159,17 @@ def test_an_altered_release_never_takes_a_request(world: World, tmp_path: Path) 
     assert world.ask().json()["release_id"] == world.bentos[0].release_id
 
 
+def test_a_driver_finds_the_cores_of_the_machine_beside_the_replica(world: World) -> None:
+    script = (
+        "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
+        "print(ray.available_resources()['CPU'])"
+    )
+    environment = {**os.environ, **stack.DRIVER_ENVIRONMENT}
+    command = [sys.executable, "-c", script, world.settings.ray_address]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert float(done.stdout.split()[-1]) >= (os.cpu_count() or 1)
+
+
 def test_the_logs_name_the_replica(world: World) -> None:
     lines = list(stack.logs(world.settings, lines=5, only="replica"))
     assert lines
