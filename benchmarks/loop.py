@@ -116,8 +116,10 @@ def _bars(figures: Mapping[str, Any], peak_gb: float) -> list[Bar]:
     return [
         Bar.at_most("demo after installation, seconds", figures["demo_s"], 240),
         Bar.at_most("peak memory of a step, GB", peak_gb, 4),
-        Bar.at_least("tuned ranker's lower end less the logged order's upper end, nDCG@10", lower - quality["logged order"]["upper"], 0),
-        Bar.at_least("tuned ranker's lower end less the popular baseline's upper end, nDCG@10", lower - quality["popular"]["upper"], 0),
+        Bar.at_least(
+            "nDCG@10, the ranker's lower end less the logged order's upper", lower - quality["logged order"]["upper"], 0
+        ),
+        Bar.at_least("nDCG@10, the ranker's lower end less the popular baseline's upper", lower - quality["popular"]["upper"], 0),
         Bar.at_least("share of the gap from popular to the true-preference oracle", figures["gap_captured"], 0.6),
         Bar.at_most("largest difference of a metric, same seed twice", figures["largest_difference_of_a_metric"], 1e-6),
         Bar.at_most("second run with nothing changed, seconds", figures["second_run_s"], 15),

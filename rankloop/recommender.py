@@ -55,9 +55,7 @@ class Recommender:
         found = self.blend.retrieve_with_sources(request, self.depth, allowed=self.rules.allowed(request))
         return self.rank(request, found.items, found.sources, k)
 
-    def rank(
-        self, request: Request, items: npt.NDArray[np.int64], sources: Sequence[str], k: int | None = None
-    ) -> Ranked:
+    def rank(self, request: Request, items: npt.NDArray[np.int64], sources: Sequence[str], k: int | None = None) -> Ranked:
         """Orders given candidates; ties keep the order in which they were given."""
         features = self.assembler.assemble([request], [items])
         scores = self.ranker.score(features) if len(items) else np.empty(0, np.float32)

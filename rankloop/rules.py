@@ -81,9 +81,7 @@ class Rules:
         return cls(opened, closed, done)
 
 
-def _by_person(
-    outcomes: pl.DataFrame, catalogue: Vocabulary
-) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def _by_person(outcomes: pl.DataFrame, catalogue: Vocabulary) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     coded = outcomes.select(
         Columns.USER_ID,
         pl.Series("code", catalogue.encode(outcomes[Columns.ITEM_ID]), dtype=pl.Int64),

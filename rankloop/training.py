@@ -128,9 +128,7 @@ def windows(tables: Tables, store: FeatureStore, fits: Fits, recipe: Recipe, say
     return Windows(*judged)
 
 
-def assembler_of(
-    tables: Tables, store: FeatureStore, catalogue: Vocabulary, retrievers: Mapping[str, Retriever]
-) -> Assembler:
+def assembler_of(tables: Tables, store: FeatureStore, catalogue: Vocabulary, retrievers: Mapping[str, Retriever]) -> Assembler:
     """The assembler over a catalogue's items, in catalogue order."""
     return Assembler(store, items_of(tables, catalogue), tables.users, catalogue, list(retrievers.values()))
 

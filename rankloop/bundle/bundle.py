@@ -67,8 +67,7 @@ class Parts:
             users=pl.read_parquet(folder / _USERS),
             store=FeatureStore.load(folder / "features"),
             retrievers={
-                name: _known(RETRIEVERS, "retriever", name).load(folder / "retrievers" / name)
-                for name in manifest.retrievers
+                name: _known(RETRIEVERS, "retriever", name).load(folder / "retrievers" / name) for name in manifest.retrievers
             },
             rules=Rules.load(folder / "rules"),
             ranker=_known(RANKERS, "ranker", manifest.ranker).load(folder / "ranker"),

@@ -80,7 +80,7 @@ def content_id(as_of: str, fingerprints: Iterable[tuple[str, str]]) -> str:
 
     Example:
         >>> content_id("2026-03-04T00:00:00+00:00", [("ranker/model.txt", "ab" * 32)])
-        'r20260304-8df37f32'
+        'r20260304-a67b2c06'
     """
     digest = hashlib.sha256("".join(f"{path}:{sha}\n" for path, sha in sorted(fingerprints)).encode()).hexdigest()
     return f"r{as_of[:10].replace('-', '')}-{digest[:8]}"

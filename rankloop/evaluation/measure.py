@@ -19,9 +19,7 @@ Floats = npt.NDArray[np.float64]
 CUTOFFS = (1, 3, 5, 10, 20)
 
 
-def on_shown(
-    scores: npt.NDArray[np.floating], grades: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
-) -> dict[str, Floats]:
+def on_shown(scores: npt.NDArray[np.floating], grades: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]) -> dict[str, Floats]:
     """Metrics of an order of the logged candidates.
 
     Args:

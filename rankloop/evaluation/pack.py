@@ -14,9 +14,7 @@ from rankloop.training import bundle_parts
 __all__ = ["pack"]
 
 
-def pack(
-    inputs: Inputs, evaluation: Path, folder: Path, *, lineage: Mapping[str, Any], created_at: datetime
-) -> Manifest:
+def pack(inputs: Inputs, evaluation: Path, folder: Path, *, lineage: Mapping[str, Any], created_at: datetime) -> Manifest:
     """Writes the bundle of a candidate, with the numbers it was measured at.
 
     Args:

@@ -87,7 +87,7 @@ class Evaluation:
         """By system and metric: the mean over requests and its interval over people."""
         return {
             name: {
-                metric: bootstrap_mean(values, system.units, rng=np.random.default_rng(seed))
+                metric: bootstrap_mean(values, np.asarray(system.units), rng=np.random.default_rng(seed))
                 for metric, values in system.values.items()
             }
             for name, system in self.measured.items()
@@ -140,7 +140,7 @@ def evaluate(inputs: Inputs, champion: Bundle | None, say: Say) -> Evaluation:
         raise DataError(f"no request from {split.test_from} on has an outcome; widen the recipe's test window")
     rng = np.random.default_rng([recipe.seed, 2])
     window = Window.of(tables, split, lists, most=recipe.judged_requests, rng=rng)
-    say(f"{len(lists.requests):,} judged requests from {split.test_from:%Y-%m-%d %H:%M}; {len(window.sample):,} over the catalogue")
+    say(f"{len(lists.requests):,} judged requests, {len(window.sample):,} of them over the full catalogue")
     systems = _systems(inputs, champion)
     test = Test(window)
     measured, runs = {}, {}
