@@ -27,6 +27,7 @@ Matrix = npt.NDArray[np.float32]
 _CANDIDATES: Final = 500
 _ROUNDS: Final = 3
 _REQUESTS: Final = 60
+_FEW_REQUESTS: Final = 10
 
 
 class Timed(NamedTuple):
@@ -59,7 +60,7 @@ def run(quick: bool) -> Result:
     store = FeatureStore(views, frames)
     catalogue = Vocabulary(tables.items[Columns.ITEM_ID].sort().to_list())
     training = _training(tables, store, catalogue)
-    serving = _serving(tables, store.latest(), catalogue)
+    serving = _serving(tables, store.latest(), catalogue, _FEW_REQUESTS if quick else _REQUESTS)
     return Result(
         name="features",
         figures={
@@ -103,7 +104,7 @@ def _training(tables: Tables, store: FeatureStore, catalogue: Vocabulary) -> Com
     )
 
 
-def _serving(tables: Tables, store: FeatureStore, catalogue: Vocabulary) -> Compared:
+def _serving(tables: Tables, store: FeatureStore, catalogue: Vocabulary, requests: int) -> Compared:
     draw = np.random.default_rng(0)
     assembler = Assembler(store, tables.items, tables.users, catalogue, [])
     queries = tables.impressions[Columns.QUERY].drop_nulls().unique().sort().to_list()
@@ -112,7 +113,7 @@ def _serving(tables: Tables, store: FeatureStore, catalogue: Vocabulary) -> Comp
     seconds: list[tuple[float, float, float]] = []
     differs = 0.0
     with _database(store.views, store.frames) as connection:
-        for number in range(_REQUESTS):
+        for number in range(requests):
             request = Request(users[draw.integers(len(users))], "job_search", moment, queries[draw.integers(len(queries))])
             items = draw.permutation(len(catalogue))[:_CANDIDATES]
             asked = _asked(tables, [request], [catalogue.decode(items)])

@@ -4,6 +4,7 @@ from rankloop.features.assembler import Assembler
 from rankloop.features.compute import check_leaks, compute
 from rankloop.features.crosses import Batch, Cross
 from rankloop.features.engine import DuckDb, Engine
+from rankloop.features.parity import logged, parity
 from rankloop.features.registry import KEYS, VALID_FROM, Feature, FeatureView, fingerprint, load_views
 from rankloop.features.relations import relations
 from rankloop.features.store import FeatureStore
@@ -23,5 +24,7 @@ __all__ = [
     "compute",
     "fingerprint",
     "load_views",
+    "logged",
+    "parity",
     "relations",
 ]
