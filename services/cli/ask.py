@@ -1,7 +1,7 @@
 """`rankloop recommend | search | rank | similar`: asks the release that serves, over HTTP."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -13,6 +13,8 @@ from services.cli.console import out
 from services.settings import Settings
 
 __all__ = ["rank", "recommend", "search", "show_list", "similar"]
+
+_EXPLAINED: Final = 12
 
 User = Annotated[str, typer.Option("--user", "-u", help="The person's id; an unknown one gets what is popular.")]
 K = Annotated[int, typer.Option("--k", "-k", help="How many items.")]
@@ -50,7 +52,9 @@ def rank(
     items: Annotated[list[str], typer.Argument(help="Item ids, in any order.")],
     user: User,
     query: Annotated[str, typer.Option("--query", "-q", help="The search text the items were found for.")] = "",
-    explain: Annotated[bool, typer.Option("--explain", help="Show what each feature adds to each score.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show which features add most to each score; --json has all.")
+    ] = False,
     url: Url = "",
     as_json: Json = False,
 ) -> None:
@@ -99,9 +103,12 @@ def _show(reply: Reply, title: str, *, as_json: bool) -> None:
 def _contributions(explanation: dict[str, Any]) -> Table:
     table = Table("feature", "value", "adds", title=f"why {escape(explanation['item_id'])}", title_justify="left")
     table.columns[1].justify = table.columns[2].justify = "right"
-    for part in explanation["contributions"]:
+    parts = explanation["contributions"]
+    for part in parts[:_EXPLAINED]:
         value = "undefined" if part["value"] is None else f"{part['value']:.4g}"
         table.add_row(escape(part["feature"]), value, f"{part['contribution']:+.4f}")
+    if rest := parts[_EXPLAINED:]:
+        table.add_row(f"{len(rest)} others", "", f"{sum(part['contribution'] for part in rest):+.4f}", style="dim")
     table.add_row("constant", "", f"{explanation['constant']:+.4f}", style="dim")
     return table
 

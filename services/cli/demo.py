@@ -22,6 +22,8 @@ from services.cli.stack import say, show_urls
 from services.settings import Settings
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pipelines.launch import RunResult
     from services.stack import StackStatus
 
@@ -153,24 +155,27 @@ def _show_result(result: "RunResult", now: "StackStatus", record: Record) -> Non
 
 
 def _example(data: Given) -> tuple[str, str]:
-    """The person with the most outcomes, and the commonest query; of a log without queries, the title acted on most."""
+    """The person with the most outcomes, and what that person searched for; else the commonest query, or title."""
     import polars as pl
 
     from rankloop import sources
     from rankloop.contracts import Columns
 
     frames = sources.read(data.source, data.path, mapping=data.mapping or None)
+    shown = frames["impressions"].unique(Columns.REQUEST_ID, keep="first", maintain_order=True)
+    user = _commonest(frames["outcomes"][Columns.USER_ID])
+    own = shown.filter(pl.col(Columns.USER_ID).cast(pl.String) == user)
+    for searches in (own, shown):
+        if Columns.QUERY in searches.columns and searches[Columns.QUERY].drop_nulls().len():
+            return user, _commonest(searches[Columns.QUERY])
+    item = _commonest(frames["outcomes"][Columns.ITEM_ID])
+    titles = frames["items"].filter(pl.col(Columns.ITEM_ID).cast(pl.String) == item)[Columns.TITLE]
+    return user, str(titles[0]).lower()
 
-    def commonest(column: pl.Series) -> str:
-        counted = column.drop_nulls().value_counts()
-        return str(counted.sort("count", counted.columns[0], descending=[True, False])[0, 0])
 
-    user = commonest(frames["outcomes"][Columns.USER_ID])
-    impressions = frames["impressions"]
-    if Columns.QUERY in impressions.columns and impressions[Columns.QUERY].drop_nulls().len():
-        return user, commonest(impressions.unique(Columns.REQUEST_ID)[Columns.QUERY])
-    item = commonest(frames["outcomes"][Columns.ITEM_ID])
-    return user, str(frames["items"].filter(pl.col(Columns.ITEM_ID) == item)[0, Columns.TITLE]).lower()
+def _commonest(values: "pl.Series") -> str:
+    counted = values.drop_nulls().value_counts()
+    return str(counted.sort("count", counted.columns[0], descending=[True, False])[0, 0])
 
 
 def _own_peak_mb() -> float:

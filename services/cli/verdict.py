@@ -29,7 +29,7 @@ def show_evaluation(recorded: Mapping[str, Any], *, every: bool = False) -> None
     for reference in dict.fromkeys(row.reference for row in rows):
         out.print(_comparisons([row for row in rows if row.reference == reference], reference))
     out.print(f"verdict: [bold {_COLOURS[verdict.outcome]}]{verdict.outcome}[/]")
-    for reason in verdict.reasons:
+    for reason in verdict.reasons[: 1 if verdict.outcome == "pass" else None]:
         out.print(f"  {escape(reason)}", soft_wrap=True)
 
 

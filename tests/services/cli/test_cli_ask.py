@@ -52,6 +52,16 @@ def test_rank_names_unknown_items_and_explains_each_score(rankloop: Rankloop, se
     assert server.posted == {"user_id": "u1", "item_ids": ["j1", "j2", "j9"], "query": None, "explain": True}
 
 
+def test_an_explanation_sums_up_the_features_that_add_little(rankloop: Rankloop, server: Any) -> None:
+    parts = [{"feature": f"f{n}", "value": 1.0, "contribution": 0.5} for n in range(15)]
+    explained = {"item_id": "j1", "constant": 1.0, "contributions": parts}
+    server.says("/v1/rank", server.answer | {"unknown_items": [], "explanations": [explained]})
+    output = rankloop("rank", "j1", "--user", "u1", "--explain", "--url", server.url).output
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines()]
+    assert ["3 others", "", "+1.5000"] in rows
+    assert "f12" not in output
+
+
 def test_an_item_id_with_a_slash_stays_one_part_of_the_path(rankloop: Rankloop, server: Any) -> None:
     server.says("/v1/items/a%2Fb/similar", server.answer)
     assert rankloop("similar", "a/b", "--url", server.url).exit_code == 0
