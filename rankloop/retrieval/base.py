@@ -43,6 +43,9 @@ class Retriever(ABC):
     name: ClassVar[str]
     """The source named in answers and the feature `<name>_score`; lower case, unique."""
 
+    reads_query: ClassVar[bool] = False
+    """Whether it looks at the search text; a search is answered by those that do."""
+
     @abstractmethod
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from every row of `tables`; the caller has already cut them in time.

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from rankloop.retrieval.base import Candidates, Items, Retriever, Scores, pick, 
 from rankloop.vocabulary import Vocabulary
 
 __all__ = ["Blend", "SourcedCandidates"]
+
+_NONE: Final = np.empty(0, np.int64)
 
 
 class SourcedCandidates(NamedTuple):
@@ -40,6 +42,9 @@ class Blend(Retriever):
 
     An item that no retriever ranks is NaN. With equal ranks the source is the retriever named first.
 
+    A search is answered from its text: where a retriever that reads it finds `ENOUGH` items or more, those that do
+    not read it are not asked, for a list of what a person likes is no answer to a question.
+
     Args:
         retrievers: in the order of precedence, each with a name of its own; fitted, or to be fitted by `fit`.
         depths: how many candidates each retriever gives, by name; those not named give `depth`.
@@ -64,6 +69,8 @@ class Blend(Retriever):
     name: ClassVar[str] = "blend"
     CONSTANT: ClassVar[int] = 60
     """Added to every rank: how little the first places weigh more than the next."""
+    ENOUGH: ClassVar[int] = 20
+    """Matches of a search text that make a list of their own; with fewer, the other retrievers fill it up."""
 
     def __init__(self, retrievers: Sequence[Retriever], *, depths: Mapping[str, int] | None = None, depth: int = 300) -> None:
         self.retrievers, self.depths, self.depth = tuple(retrievers), dict(depths or {}), depth
@@ -127,7 +134,7 @@ class Blend(Retriever):
 
     def _fused(self, request: Request, allowed: npt.NDArray[np.bool_] | None) -> tuple[Items, Scores, npt.NDArray[np.int64]]:
         """Items that some retriever ranks, by code, with their score and which retriever ranks them highest."""
-        lists = [own.retrieve(request, self.depths.get(own.name, self.depth), allowed=allowed).items for own in self.retrievers]
+        lists = self._lists(request, allowed)
         lengths = [len(own) for own in lists]
         rank = np.concatenate([np.arange(1, length + 1) for length in lengths])
         source = np.repeat(np.arange(len(lists)), lengths)
@@ -136,3 +143,16 @@ class Blend(Retriever):
         by_rank = np.lexsort((source, rank, place))
         first = np.searchsorted(place[by_rank], np.arange(len(items)))
         return items, scores, source[by_rank][first]
+
+    def _lists(self, request: Request, allowed: npt.NDArray[np.bool_] | None) -> list[Items]:
+        """What each retriever proposes, best first; nothing of those that are not asked."""
+
+        def ask(own: Retriever) -> Items:
+            return own.retrieve(request, self.depths.get(own.name, self.depth), allowed=allowed).items
+
+        if request.query is None:
+            return [ask(own) for own in self.retrievers]
+        matches = {own.name: ask(own) for own in self.retrievers if own.reads_query}
+        if max(map(len, matches.values()), default=0) >= self.ENOUGH:
+            return [matches.get(own.name, _NONE) for own in self.retrievers]
+        return [matches[own.name] if own.name in matches else ask(own) for own in self.retrievers]

@@ -3,7 +3,7 @@
 import string
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from rankloop.text import Speller, tokens
 from rankloop.vocabulary import Vocabulary
 
 __all__ = ["Bm25"]
+
+_LONGEST_QUERY: Final = 1000
+"""Letters of a query that are read; what is longer is no search, and correcting it would take seconds."""
 
 
 class Bm25(ByKey):
@@ -47,6 +50,7 @@ class Bm25(ByKey):
     """
 
     name: ClassVar[str] = "bm25"
+    reads_query: ClassVar[bool] = True
 
     def __init__(
         self, *, fields: Mapping[str, Field | tuple[float, float]] = FIELDS, k1: float = 1.2, spelling: bool = True
@@ -60,8 +64,8 @@ class Bm25(ByKey):
         return self._set(index, word_counts(tables, catalogue, self.fields) if self.spelling else {})
 
     def words(self, query: str | None) -> list[str]:
-        """The words searched for: stemmed, and corrected where no item holds them."""
-        pieces = [(piece, tokens(piece)) for piece in (query or "").split()]
+        """The words searched for: stemmed, and corrected where no item holds them; of a longer text the first 1000 letters."""
+        pieces = [(piece, tokens(piece)) for piece in (query or "")[:_LONGEST_QUERY].split()]
         return [word for piece, own in pieces for word in (own if self._known(own) else self._corrected(piece, own))]
 
     def save(self, folder: Path) -> None:
@@ -97,8 +101,8 @@ class Bm25(ByKey):
         return found if self._known(found) else words
 
     def _key(self, request: Request) -> Hashable:
-        size = self.index.size
-        return tuple(self.index.codes(self.words(request.query)).tolist()) or None if size else None
+        codes = self.index.codes(self.words(request.query))
+        return tuple(codes.tolist()) or None
 
     def _score_catalogue(self, key: Hashable) -> Scores:
         codes: npt.NDArray[np.int64] = np.array(key)

@@ -90,7 +90,9 @@ class Profile(ByKey):
         return self._index
 
     def _key(self, request: Request) -> Hashable:
-        user = self._users.code(request.user_id) if self.index.size else UNKNOWN
+        if not self.index.size:
+            return None
+        user = self._users.code(request.user_id)
         return None if user == UNKNOWN or self._starts[user] == self._starts[user + 1] else user
 
     def _score_catalogue(self, key: Hashable) -> Scores:

@@ -160,7 +160,9 @@ class Similar(ByKey):
         return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
 
     def _key(self, request: Request) -> Hashable:
-        user = self._users.code(request.user_id) if self._catalogue_size else UNKNOWN
+        if not self._catalogue_size:
+            return None
+        user = self._users.code(request.user_id)
         return None if user == UNKNOWN else user
 
     def _score_catalogue(self, key: Hashable) -> Scores:

@@ -105,3 +105,22 @@ def test_a_saved_blend_with_a_retriever_of_another_version_is_refused(tmp_path):
 def test_every_retriever_is_registered_under_its_own_name_and_made_without_arguments():
     assert dict(RETRIEVERS) == {"popular": Popular, "als": Als, "bm25": Bm25, "profile": Profile, "similar": Similar}
     assert all(RETRIEVERS[name]().name == name for name in RETRIEVERS)
+
+
+class _Reader(_Fixed):
+    """Looks at the search text."""
+
+    reads_query: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize(("query", "matches", "sources"), [
+    ("piano", Blend.ENOUGH, {"text"}),
+    ("piano", Blend.ENOUGH - 1, {"text", "taste"}),
+    ("piano", 0, {"taste"}),
+    (None, Blend.ENOUGH, {"text", "taste"}),
+])  # fmt: skip
+def test_a_search_with_enough_matches_is_answered_by_its_text_alone(query, matches, sources):
+    text = [1.0] * matches + [NAN] * (2 * Blend.ENOUGH - matches)
+    blend = Blend([_Fixed("taste", *reversed(range(2 * Blend.ENOUGH))), _Reader("text", *reversed(text))])
+    found = blend.retrieve_with_sources(Request("ann", "job_search", None, query), 99)  # type: ignore[arg-type]
+    assert set(found.sources) == sources

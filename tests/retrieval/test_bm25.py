@@ -87,6 +87,11 @@ def test_a_misspelled_word_finds_what_was_meant_unless_spelling_is_off():
     assert np.isnan(_search(_fit(*items, spelling=False), "plumbign")).all()
 
 
+def test_only_the_beginning_of_an_endless_query_is_read():
+    bm25 = _fit({"title": "red"}, {"title": "blue"})
+    assert bm25.words("red " + "wrod " * 200_000) == bm25.words(("red " + "wrod " * 200)[:1000])
+
+
 def test_signs_that_carry_the_meaning_survive_beside_a_misspelled_word():
     bm25 = _fit({"title": "C++ engineer, node.js"})
     assert bm25.words("enginere, C++ node.js") == bm25.words("engineer C++ node.js")
