@@ -85,7 +85,7 @@ def test_rows_without_logged_features_are_left_out(random_tables: Callable[..., 
 def test_features_of_another_release_are_refused(random_tables: Callable[..., Tables]) -> None:
     assembler = released(random_tables(4))
     log = served(assembler).with_columns(pl.col("features").list.head(5))
-    with pytest.raises(DataError, match=r"12 of 12 impressions have not \d+ logged features; keep rows of one release"):
+    with pytest.raises(DataError, match=r"12 of 12 impressions have not \d+ logged features; keep the rows of one release"):
         parity(log, assembler)
     with pytest.raises(DataError, match="12 of 12 impressions have not 4 logged features"):
         logged(log, ["a", "b", "c", "d"])
