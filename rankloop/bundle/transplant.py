@@ -44,7 +44,7 @@ class Recoded(Retriever):
     name: ClassVar[str] = "recoded"
 
     def __init__(self, own: Retriever, theirs: Vocabulary, ours: Vocabulary) -> None:
-        self.name = own.name  # type: ignore[misc]  # it speaks for the retriever it wraps
+        self.name, self.reads_query = own.name, own.reads_query  # type: ignore[misc]  # it speaks for the one it wraps
         self._own = own
         self._codes = theirs.encode(list(ours.terms))  # (our items,)
 

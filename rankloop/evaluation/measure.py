@@ -1,6 +1,6 @@
 """Per-request metrics of one ranking system, on the lists people were shown and over the full catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from rankloop.examples import Lists
 from rankloop.metrics import average_precision, catalogue_coverage, exposure_gini, ndcg, of_lists, recall, reciprocal_rank
-from rankloop.recommender import Recommender
 from rankloop.request import Request
 from rankloop.retrieval import Retriever
 from rankloop.rules import Rules
@@ -17,6 +16,7 @@ __all__ = ["CUTOFFS", "CatalogueRun", "on_catalogue", "on_shown", "retriever_rec
 
 Floats = npt.NDArray[np.float64]
 CUTOFFS = (1, 3, 5, 10, 20)
+Recommend = Callable[[Request, int], npt.NDArray[np.int64]]
 
 
 def on_shown(scores: npt.NDArray[np.floating], grades: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]) -> dict[str, Floats]:
@@ -55,9 +55,16 @@ class CatalogueRun(NamedTuple):
     gini: float
 
 
-def on_catalogue(lists: Lists, system: Recommender, *, k: int = 100) -> CatalogueRun:
-    """Ranks the full catalogue of open items for each request, as in service."""
-    shown = [system.recommend(request, k).items for request in lists.requests]
+def on_catalogue(lists: Lists, recommend: Recommend, rules: Rules, *, k: int = 100) -> CatalogueRun:
+    """Ranks the full catalogue of open items for each request, as in service.
+
+    Args:
+        lists: judged requests; what was acted upon is what should be found.
+        recommend: gives the `k` best items for a request, best first.
+        rules: say what was open.
+        k: length of the lists.
+    """
+    shown = [recommend(request, k) for request in lists.requests]
     first = [items[:10] for items in shown]
     relevant = _relevant(lists)
     at_10, at_k = of_lists(first, relevant, k=10), of_lists(shown, relevant, k=k)
@@ -68,7 +75,7 @@ def on_catalogue(lists: Lists, system: Recommender, *, k: int = 100) -> Catalogu
         f"catalogue_recall@{k}": at_k["recall"],
         "empty": np.array([float(len(items) == 0) for items in shown]),
     }
-    size = _open_items(lists.requests, system.rules)
+    size = _open_items(lists.requests, rules)
     return CatalogueRun(values, shown, catalogue_coverage(first, size), exposure_gini(first, size))
 
 

@@ -12,7 +12,7 @@ from rankloop.bundle import Bundle, transplant
 from rankloop.contracts import Tables
 from rankloop.errors import DataError
 from rankloop.evaluation.measure import CatalogueRun, retriever_recall
-from rankloop.evaluation.systems import POPULAR, Test, Window, popular_of
+from rankloop.evaluation.systems import POPULAR, Test, Window
 from rankloop.examples import logged
 from rankloop.features import FeatureStore
 from rankloop.gate import Measured, Policy, Verdict, decide
@@ -141,12 +141,14 @@ def evaluate(inputs: Inputs, champion: Bundle | None, say: Say) -> Evaluation:
     rng = np.random.default_rng([recipe.seed, 2])
     window = Window.of(tables, split, lists, most=recipe.judged_requests, rng=rng)
     say(f"{len(lists.requests):,} judged requests, {len(window.sample):,} of them over the full catalogue")
-    systems = _systems(inputs, champion)
     test = Test(window)
     measured, runs = {}, {}
+    systems = _systems(inputs, champion)
     for name, system in systems.items():
         say(f"measuring {name}")
         measured[name], runs[name] = test.run(name, system)
+    say(f"measuring {POPULAR}")
+    measured[POPULAR], runs[POPULAR] = test.run_popular(systems[CANDIDATE])
     if (shown := test.logged()) is not None:
         measured[shown.name] = shown
     serving = champion.manifest.release_id if champion else None
@@ -171,8 +173,7 @@ def policy_of(recipe: Recipe, window: Window) -> Policy:
 
 
 def _systems(inputs: Inputs, champion: Bundle | None) -> dict[str, Recommender]:
-    candidate = inputs.candidate()
-    systems = {CANDIDATE: candidate, POPULAR: popular_of(candidate)}
+    systems = {CANDIDATE: inputs.candidate()}
     if champion is not None:
         systems[champion.manifest.release_id] = transplant(champion, inputs.tables, inputs.fits.catalogue)
     return systems

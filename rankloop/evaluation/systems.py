@@ -11,15 +11,15 @@ import polars as pl
 from rankloop.contracts import UTC, Columns, Tables
 from rankloop.evaluation.measure import CatalogueRun, Floats, on_catalogue, on_shown
 from rankloop.examples import Lists, assembled
+from rankloop.features import Assembler
 from rankloop.gate import Measured
 from rankloop.judgements import has_negatives
-from rankloop.ranking import ByFeature
+from rankloop.ranking import ByFeature, Judged
 from rankloop.recommender import Recommender
-from rankloop.retrieval import Blend
 from rankloop.splits import Split, before
 from rankloop.vocabulary import Vocabulary
 
-__all__ = ["LOGGED", "POPULAR", "Test", "Window", "popular_of"]
+__all__ = ["LOGGED", "POPULAR", "Test", "Window"]
 
 POPULAR = "popular"
 LOGGED = "logged order"
@@ -91,13 +91,24 @@ class Test:
 
     def run(self, name: str, system: Recommender) -> tuple[Measured, CatalogueRun]:
         """A system that ranks: on the lists people were shown, and over the full catalogue."""
-        run = on_catalogue(self.sampled(), system)
-        values = {metric: self._spread(array) for metric, array in run.values.items()}
-        if self.window.shown:
-            judged = assembled(self.window.lists, system.assembler)
-            values |= on_shown(system.ranker.score(judged.features), judged.grades, judged.sizes)
-        totals = {"coverage": run.coverage, "gini": run.gini}
-        return Measured(name, self.window.units(), values, self.window.slices, totals), run
+        run = on_catalogue(self.sampled(), lambda request, k: system.recommend(request, k).items, system.rules)
+        judged = self._judged(system.assembler)
+        shown = {} if judged is None else on_shown(system.ranker.score(judged.features), judged.grades, judged.sizes)
+        return self._measured(name, run, shown), run
+
+    def run_popular(self, system: Recommender, *, feature: str = "popular_score") -> tuple[Measured, CatalogueRun]:
+        """The popular baseline: a retriever in the order of its own score, with the system's rules."""
+        popular = next(own for own in system.assembler.retrievers if f"{own.name}_score" == feature)
+        rules = system.rules
+        run = on_catalogue(
+            self.sampled(), lambda request, k: popular.retrieve(request, k, allowed=rules.allowed(request)).items, rules
+        )
+        judged = self._judged(system.assembler)
+        shown = {}
+        if judged is not None:
+            ranker = ByFeature(feature).fit(judged, rng=np.random.default_rng(0))
+            shown = on_shown(ranker.score(judged.features), judged.grades, judged.sizes)
+        return self._measured(POPULAR, run, shown), run
 
     def logged(self) -> Measured | None:
         """The order people were shown, where the log holds one."""
@@ -113,16 +124,16 @@ class Test:
         """The requests that are ranked over the full catalogue."""
         return Lists(*([column[place] for place in self.window.sample] for column in self.window.lists))
 
+    def _judged(self, assembler: Assembler) -> Judged | None:
+        """The shown lists with an assembler's features; None where the log holds only choices."""
+        return assembled(self.window.lists, assembler) if self.window.shown else None
+
+    def _measured(self, name: str, run: CatalogueRun, shown: Mapping[str, Floats]) -> Measured:
+        values = {metric: self._spread(array) for metric, array in run.values.items()} | dict(shown)
+        return Measured(name, self.window.units(), values, self.window.slices, {"coverage": run.coverage, "gini": run.gini})
+
     def _spread(self, values: Floats) -> Floats:
         """Values of the sample over all requests, NaN where a request was not drawn."""
         spread = np.full(len(self.window.lists.requests), np.nan)
         spread[self.window.sample] = values
         return spread
-
-
-def popular_of(system: Recommender, *, feature: str = "popular_score") -> Recommender:
-    """The popular baseline on the same catalogue, features and rules: one retriever, ordered by its own score."""
-    alone = [own for own in system.assembler.retrievers if f"{own.name}_score" == feature]
-    ranker = ByFeature(feature)
-    ranker.names = system.assembler.names
-    return Recommender(Blend(alone), system.rules, system.assembler, ranker, system.depth)
