@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rankloop.contracts import Tables
 from rankloop.errors import DataError, ModelError
-from rankloop.features import Assembler, FeatureStore, FeatureView, compute, load_views
+from rankloop.features import Assembler, FeatureStore, compute, load_views
 from rankloop.request import Request
 from rankloop.retrieval.base import Retriever
 from rankloop.vocabulary import Vocabulary
@@ -239,20 +239,3 @@ def test_bad_input_is_named(tiny: Tables, at: At) -> None:
         Assembler(assembler.store, tiny.items, pl.concat([tiny.users, tiny.users]), Vocabulary(["j1"]), [])
     with pytest.raises(ModelError, match="feature 'by_code_score' is there twice"):
         assembler_of(tiny, retrievers=[ByCode(), ByCode()])
-
-
-def test_a_view_of_ones_own_may_be_keyed_by_surface(tiny: Tables, at: At) -> None:
-    view = FeatureView.parse(
-        "surface_item",
-        """-- Clicks of a job by surface.
-        -- key: surface, item_id
-        -- feature: surface_item_clicks | clicks there | count | default 0
-        SELECT surface, item_id, (max(day) + 1)::TIMESTAMPTZ AS valid_from, count(*) AS surface_item_clicks
-        FROM outcomes WHERE kind = 'click' GROUP BY surface, item_id""",
-    )
-    store = FeatureStore([view], compute([view], tiny))
-    assembler = Assembler(store, tiny.items, tiny.users, Vocabulary(["j1", "j2", "j3"]), [])
-    requests = [Request("u1", surface, at(13)) for surface in ("job_feed", "job_search", "talent_search")]
-    clicks = assembler.assemble(requests, [np.arange(3)] * 3)[:, 0].reshape(3, 3)
-    # the click on j3 answers no impression, so it belongs to no surface
-    assert clicks.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]

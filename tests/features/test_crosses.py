@@ -1,4 +1,4 @@
-"""Crosses of both sides of a row, and the overlap beneath them."""
+"""Crosses of both sides of a row, the overlap beneath them, and views of one's own beside them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankloop.contracts import Tables
-from rankloop.features import Assembler, FeatureStore, compute, load_views
+from rankloop.features import Assembler, FeatureStore, FeatureView, compute, load_views
 from rankloop.features.overlap import Overlap
 from rankloop.request import Request
 from rankloop.vocabulary import Vocabulary
@@ -101,3 +101,20 @@ def test_a_ratio_is_left_out_where_the_store_lacks_a_side(tiny: Tables) -> None:
     assembler = Assembler(FeatureStore(views, compute(views, tiny)), tiny.items, tiny.users, Vocabulary(["j1"]), [])
     assert {"rate_fit", "price_level"} <= set(assembler.names)
     assert not {"budget_fit", "duration_fit", "pay_fit"} & set(assembler.names)
+
+
+def test_a_view_of_ones_own_may_be_keyed_by_surface(tiny: Tables, at: At) -> None:
+    view = FeatureView.parse(
+        "surface_item",
+        """-- Clicks of a job by surface.
+        -- key: surface, item_id
+        -- feature: surface_item_clicks | clicks there | count | default 0
+        SELECT surface, item_id, (max(day) + 1)::TIMESTAMPTZ AS valid_from, count(*) AS surface_item_clicks
+        FROM outcomes WHERE kind = 'click' GROUP BY surface, item_id""",
+    )
+    store = FeatureStore([view], compute([view], tiny))
+    assembler = Assembler(store, tiny.items, tiny.users, Vocabulary(["j1", "j2", "j3"]), [])
+    requests = [Request("u1", surface, at(13)) for surface in ("job_feed", "job_search", "talent_search")]
+    clicks = assembler.assemble(requests, [np.arange(3)] * 3)[:, 0].reshape(3, 3)
+    # the click on j3 answers no impression, so it belongs to no surface
+    assert clicks.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
