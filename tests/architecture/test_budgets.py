@@ -1,4 +1,7 @@
-"""A function has at most 40 lines and a file 250, docstrings not counted, unless `# over budget: <reason>` says why."""
+"""A function has at most 40 lines and a file 250, docstrings not counted, unless `# over budget: <reason>` says why.
+
+A file of tests may be longer: its cases are a table.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -28,7 +31,7 @@ def too_long(file: Path) -> Iterator[str]:
     text = file.read_text(encoding="utf-8")
     lines, tree = text.splitlines(), ast.parse(text)
     length = len(lines) - sum(map(docstring_lines, ast.walk(tree)))
-    if length > FILE_LINES and not any(line.startswith(EXCUSE) for line in lines):
+    if length > FILE_LINES and file.relative_to(ROOT).parts[0] != "tests" and not any(line.startswith(EXCUSE) for line in lines):
         yield f"{file.relative_to(ROOT)}: {length} lines, {FILE_LINES} allowed"
     for node in ast.walk(tree):
         if isinstance(node, Function):
