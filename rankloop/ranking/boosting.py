@@ -60,10 +60,10 @@ class Boosting:
 
     rounds: int = 300
     patience: int = 50
-    learning_rate: float = 0.08
-    num_leaves: int = 31
+    learning_rate: float = 0.06
+    num_leaves: int = 15
     min_data_in_leaf: int = 50
-    feature_fraction: float = 0.8
+    feature_fraction: float = 0.5
     bagging_fraction: float = 0.8
     lambda_l2: float = 1.0
     truncation_level: int = 15
