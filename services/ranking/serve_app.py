@@ -7,11 +7,14 @@ from litestar import Litestar
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application
+from ray.util import get_node_ip_address
 
 from services.ranking.opening import bundle_of, open_release
 from services.settings import Settings
 
 __all__ = ["Ranking", "ServeArgs", "build"]
+
+log = logging.getLogger(__name__)
 
 
 class ServeArgs(BaseModel):
@@ -41,6 +44,7 @@ class Ranking:
     def __init__(self, bento: str) -> None:
         settings = Settings.read()
         _log_with_serve()
+        _keep_to_loopback()
         self._app = open_release(bundle_of(bento, settings), settings, name_answers=False)
 
     def __serve_build_asgi_app__(self) -> Litestar:
@@ -63,6 +67,22 @@ def build(args: ServeArgs) -> Application:
         "graceful_shutdown_timeout_s": 5.0,
     }
     return Ranking.options(**options).bind(args.bento)  # type: ignore[attr-defined]
+
+
+def _keep_to_loopback() -> None:
+    """Binds the replica's inner gRPC port, which takes pickles from anybody, where the rest of a laptop's Ray is bound.
+
+    Serve opens it on every interface, after this constructor; on a cluster, where other nodes need it, it stays so.
+    """
+    from ray.serve._private import replica
+
+    bind = getattr(replica, "add_port_to_grpc_server", None)
+    if get_node_ip_address() != "127.0.0.1":
+        return
+    if bind is None:
+        log.warning("this version of Ray opens the replica's gRPC port elsewhere; it listens on every interface")
+        return
+    replica.add_port_to_grpc_server = lambda server, address: bind(server, address.replace("[::]", "127.0.0.1"))
 
 
 def _log_with_serve() -> None:
