@@ -35,16 +35,20 @@ def extras(*, dev: bool) -> set[str]:
     return {plain(requirement) for name, part in parts if dev or name != "dev" for requirement in part}
 
 
+owners = cache(packages_distributions)
+
+
+@cache
 def third_party(folder: str) -> dict[str, str]:
     """Distribution name to one file that imports it."""
-    owners, found = packages_distributions(), {}
+    found = {}
     for file in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
             for top in {name.split(".")[0] for name in names} - OURS - set(sys.stdlib_module_names):
-                found[plain(owners.get(top, [top])[0])] = str(file.relative_to(ROOT))
+                found[plain(owners().get(top, [top])[0])] = str(file.relative_to(ROOT))
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+PACKAGES = ("rankloop", "monitoring", "components", "pipelines", "services")
 HEAVY = ("bentoml", "kfp", "lightgbm", "matplotlib", "numba", "ray", "torch")
 
 
@@ -34,6 +35,11 @@ def test_in_the_library_only_tuning_knows_ray_and_never_serve(root: Path) -> Non
     }
     assert {file for file, names in using.items() if names} <= {"rankloop/ranking/tuning.py"}
     assert not any(name.startswith("ray.serve") for names in using.values() for name in names)
+
+
+def test_every_folder_with_code_is_a_package(root: Path) -> None:
+    folders = {file.parent for package in PACKAGES for file in (root / package).rglob("*.py")}
+    assert [str(folder.relative_to(root)) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
 
 
 @pytest.mark.parametrize("module", ["rankloop", "rankloop.contracts", "services.cli"])
