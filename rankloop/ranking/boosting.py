@@ -12,7 +12,7 @@ from rankloop.errors import ModelError
 from rankloop.metrics import ndcg
 from rankloop.ranking.base import Judged
 
-__all__ = ["CUT", "EVERY", "LABEL_GAIN", "Boosting", "BoostingRun"]
+__all__ = ["CUT", "EVERY", "LABEL_GAIN", "Boosting", "BoostingRun", "seed_of"]
 
 CUT: Final = 10
 """Validation is judged by nDCG at this rank."""
@@ -112,6 +112,11 @@ class Boosting:
             "feature_pre_filter": False,
             "verbosity": -1,
         }
+
+
+def seed_of(rng: np.random.Generator) -> int:
+    """LightGBM's seed: one draw."""
+    return int(rng.integers(2**31 - 1))
 
 
 class BoostingRun:

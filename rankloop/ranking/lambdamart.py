@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rankloop.errors import ModelError, NotFitted
 from rankloop.ranking.base import Judged, Matrix, Ranker
-from rankloop.ranking.boosting import Boosting, BoostingRun
+from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.checks import check_judged, check_names, check_width, with_preferences
 from rankloop.ranking.trees import Forest
 
@@ -90,7 +90,7 @@ class LambdaMart(Ranker):
             check_judged(validation, "validation")
             check_names(validation.names, train.names, "validation")
             validation = with_preferences(validation, "validation")
-        run = BoostingRun(self.boosting, with_preferences(train, "training"), validation, int(rng.integers(2**31 - 1)))
+        run = BoostingRun(self.boosting, with_preferences(train, "training"), validation, seed_of(rng))
         looks = tuple(run.looks())
         self.names = tuple(train.names)
         self.curve = looks if validation is not None else ()

@@ -1,47 +1,33 @@
 """Searches LambdaMART's settings with Ray Tune: a budget of trials, successive halving, resumable, reproducible."""
 
-import logging
-import os
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
-import ray
 from ray import tune as ray_tune
 from ray.tune.schedulers import FIFOScheduler
 
 from rankloop.errors import ModelError, SettingsError
 from rankloop.ranking.base import Judged
-from rankloop.ranking.boosting import Boosting, BoostingRun
+from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.checks import check_judged, check_names, with_preferences
 from rankloop.ranking.halving import rungs
 from rankloop.ranking.lambdamart import LambdaMart
+from rankloop.ranking.session import check_temp, cores, session
 from rankloop.ranking.space import SPACE, Dimension, draw
-from rankloop.ranking.trials import Trials, fingerprint, write_aside
+from rankloop.ranking.trials import Best, Trials, fingerprint, write_aside
 
 __all__ = ["Budget", "Tuned", "tune"]
 
 _FORMAT: Final = 1
 _STEP_S: Final = 0.3
 """Seconds a trial grows trees before it reports; it changes no result, only how often Tune is asked."""
-_SOCKET_BYTES: Final = 107
-_SESSION_BYTES: Final = 75
-"""What Ray appends to its folder before the name of a UNIX socket ends."""
 _SAME: Final = 1e-6
-_ENVIRONMENT: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune would take Ctrl-C as an order to finish with what it has
-}
 
 
 @dataclass(frozen=True)
@@ -140,90 +126,133 @@ def tune(
     halving see `rankloop.ranking.halving.standings`, and for why it is not Tune's own docs/decisions/0005.
     """
     begin = time.monotonic()
-    if temp is not None:
-        _check_socket(temp)
+    check_temp(temp)
+    search = _Search.planned(train, validation, budget, np.random.default_rng(rng), base or Boosting(), space, storage)
+    trials = Trials(search.plan, search.rungs, budget.reduction, search.folder / "trials")
     say = progress or (lambda _: None)
-    check_judged(train, "training")
-    check_judged(validation, "validation")
-    check_names(validation.names, train.names, "validation")
-    rng = np.random.default_rng(rng)
-    seed = int(rng.integers(2**31 - 1))
-    first = replace(base or Boosting(), rounds=budget.rounds, threads=1)
-    plan = draw(first, budget.trials, space, rng=rng)
-    search = {
-        "format": _FORMAT,
-        "seed": seed,
-        "rungs": rungs(budget.rounds, budget.reduction),
-        "reduction": budget.reduction,
-        "base": asdict(first),
-        "space": [asdict(dimension) for dimension in space],
-    }
-    folder = storage / fingerprint(train, validation, search)
-    trials = Trials(plan, rungs(budget.rounds, budget.reduction), budget.reduction, folder / "trials")
     if len(trials.over) < budget.trials:
         lists = (with_preferences(train, "training"), with_preferences(validation, "validation"))
-        _search(trials, lists, seed, budget, folder, address, temp, say)
+        with session(address, cpus=budget.cpus or cores(), data_bytes=_size(lists), temp=temp):
+            _run(search, trials, lists, budget, say)
     best = trials.best()
-    config = replace(plan[best.trial], rounds=best.rounds, patience=0)
     say(f"fitting trial {best.trial + 1} again, {best.rounds} rounds")
-    ranker = LambdaMart(config).fit(train, validation, rng=np.random.default_rng([seed, best.trial]))
-    if not abs(ranker.curve[-1][1] - best.ndcg) <= _SAME:
-        raise ModelError(
-            f"trial {best.trial} showed nDCG@10 {best.ndcg:.9f}, but a second fit {ranker.curve[-1][1]:.9f}; the machines "
-            f"of the cluster differ, or a file in {folder} is not from this search: remove it and search again"
-        )
-    cut = len(trials.over) < budget.trials
-    tuned = Tuned(ranker, config, best.trial, best.ndcg, trials.table(), trials.curves(), time.monotonic() - begin, cut, folder)
-    _record(tuned, search)
+    config = replace(search.plan[best.trial], rounds=best.rounds, patience=0)
+    tuned = Tuned(
+        best_ranker=_again(config, best, search, train, validation),
+        best_config=config,
+        best_trial=best.trial,
+        ndcg=best.ndcg,
+        trials=trials.table(),
+        curves=trials.curves(),
+        seconds=time.monotonic() - begin,
+        cut_by_time=len(trials.over) < budget.trials,
+        folder=search.folder,
+    )
+    search.write(tuned)
     return tuned
 
 
-def _record(tuned: Tuned, search: Mapping[str, Any]) -> None:
-    tuned.trials.write_parquet(tuned.folder / "trials.parquet")
-    tuned.curves.write_parquet(tuned.folder / "curves.parquet")
-    best = {"trial": tuned.best_trial, "ndcg@10": tuned.ndcg, "boosting": asdict(tuned.best_config)}
-    ran = {"seconds": round(tuned.seconds, 3), "cut_by_time": tuned.cut_by_time, "trials": tuned.trials.height}
-    write_aside(tuned.folder / "search.json", {**search, "best": best, **ran})
+@dataclass(frozen=True)
+class _Search:
+    """What will be tried, fixed before anything runs.
+
+    Attributes:
+        plan: the settings of each trial.
+        seed: each trial's own comes from it.
+        rungs: the rounds at which trials are compared.
+        settings: all that the result depends on but the lists.
+        folder: of its record, named by the fingerprint of lists and settings.
+    """
+
+    plan: tuple[Boosting, ...]
+    seed: int
+    rungs: tuple[int, ...]
+    settings: Mapping[str, Any]
+    folder: Path
+
+    @classmethod
+    def planned(
+        cls,
+        train: Judged,
+        validation: Judged,
+        budget: Budget,
+        rng: np.random.Generator,
+        base: Boosting,
+        space: tuple[Dimension, ...],
+        storage: Path,
+    ) -> "_Search":
+        check_judged(train, "training")
+        check_judged(validation, "validation")
+        check_names(validation.names, train.names, "validation")
+        seed = int(rng.integers(2**31 - 1))
+        first = replace(base, rounds=budget.rounds, threads=1)
+        at = rungs(budget.rounds, budget.reduction)
+        settings = {
+            "format": _FORMAT,
+            "seed": seed,
+            "rungs": at,
+            "reduction": budget.reduction,
+            "base": asdict(first),
+            "space": [asdict(dimension) for dimension in space],
+        }
+        folder = storage / fingerprint(train, validation, settings)
+        return cls(draw(first, budget.trials, space, rng=rng), seed, at, settings, folder)
+
+    def rng(self, trial: int) -> np.random.Generator:
+        """The one source of randomness of a trial and of its second fit."""
+        return np.random.default_rng([self.seed, trial])
+
+    def write(self, tuned: Tuned) -> None:
+        """Writes the record of a search that is over."""
+        tuned.trials.write_parquet(self.folder / "trials.parquet")
+        tuned.curves.write_parquet(self.folder / "curves.parquet")
+        best = {"trial": tuned.best_trial, "ndcg@10": tuned.ndcg, "boosting": asdict(tuned.best_config)}
+        ran = {"seconds": round(tuned.seconds, 3), "cut_by_time": tuned.cut_by_time, "trials": tuned.trials.height}
+        write_aside(self.folder / "search.json", {**self.settings, "best": best, **ran})
 
 
-def _search(
-    trials: Trials,
-    lists: tuple[Judged, Judged],
-    seed: int,
-    budget: Budget,
-    folder: Path,
-    address: str | None,
-    temp: Path | None,
-    say: Callable[[str], None],
-) -> None:
-    """Runs the trials that are not over; they leave their looks in `trials`."""
-    todo = [trial for trial in range(len(trials.plan)) if trial not in trials.over]
-    bare = [judged._replace(user_ids=np.arange(len(judged.sizes)).astype(object)) for judged in lists]
-    cpus = budget.cpus or len(os.sched_getaffinity(0))
-    with _quiet(), _environment(_ENVIRONMENT), _ray(address, cpus, _size(lists), temp):
-        say(f"{len(todo)} of {len(trials.plan)} trials to run, up to {budget.rounds} rounds each")
-        trainable = ray_tune.with_parameters(_Trial, lists=bare, plan=trials.plan, seed=seed)
-        tuner = ray_tune.Tuner(
-            trainable,
-            param_space={"trial": ray_tune.grid_search(todo)},
-            tune_config=ray_tune.TuneConfig(
-                scheduler=_Halving(trials, say),
-                max_concurrent_trials=budget.cpus,
-                time_budget_s=budget.seconds,
-                reuse_actors=True,
-            ),
-            run_config=ray_tune.RunConfig(
-                name="tune",
-                storage_path=str(folder.resolve()),
-                failure_config=ray_tune.FailureConfig(max_failures=1),
-                checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
-                verbose=0,
-            ),
+def _again(config: Boosting, best: Best, search: _Search, train: Judged, validation: Judged) -> LambdaMart:
+    """A fit with the best trial's settings, up to its best round; it must show what the trial showed."""
+    ranker = LambdaMart(config).fit(train, validation, rng=search.rng(best.trial))
+    if not abs(ranker.curve[-1][1] - best.ndcg) <= _SAME:
+        raise ModelError(
+            f"trial {best.trial} showed nDCG@10 {best.ndcg:.9f}, but a second fit {ranker.curve[-1][1]:.9f}; the machines "
+            f"of the cluster differ, or a file in {search.folder} is not from this search: remove it and search again"
         )
-        errors = tuner.fit().errors
-    if errors:
-        raise ModelError(f"{len(errors)} trials failed twice; the first with: {errors[0]}; see {folder / 'tune'}")
-    shutil.rmtree(folder / "tune", ignore_errors=True)
+    return ranker
+
+
+def _run(search: _Search, trials: Trials, lists: tuple[Judged, Judged], budget: Budget, say: Callable[[str], None]) -> None:
+    """Runs the trials that are not over; they leave their looks in `trials`."""
+    todo = [trial for trial in range(len(search.plan)) if trial not in trials.over]
+    say(f"{len(todo)} of {len(search.plan)} trials to run, up to {budget.rounds} rounds each")
+    folder = search.folder / "tune"
+    shutil.rmtree(folder, ignore_errors=True)  # Tune's own files of an interrupted run; nothing is read from them
+    tuner = ray_tune.Tuner(
+        ray_tune.with_parameters(_Trial, lists=[_bare(judged) for judged in lists], search=search),
+        param_space={"trial": ray_tune.grid_search(todo)},
+        tune_config=ray_tune.TuneConfig(
+            scheduler=_Halving(trials, say),
+            max_concurrent_trials=budget.cpus,
+            time_budget_s=budget.seconds,
+            reuse_actors=True,
+        ),
+        run_config=ray_tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent.resolve()),
+            failure_config=ray_tune.FailureConfig(max_failures=1),
+            checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    if errors := tuner.fit().errors:
+        raise ModelError(f"{len(errors)} trials failed twice; the first with: {errors[0]}; see {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bare(judged: Judged) -> Judged:
+    """The lists without their people: what is left is arrays of numbers, which processes share without a copy."""
+    return judged._replace(user_ids=np.empty(0, object))
 
 
 class _Trial(ray_tune.Trainable):
@@ -231,13 +260,13 @@ class _Trial(ray_tune.Trainable):
 
     def setup(self, config: dict[str, Any], **given: Any) -> None:
         self._train, self._validation = given["lists"]
-        self._plan, self._seed = given["plan"], given["seed"]
+        self._search: _Search = given["search"]
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         trial = new_config["trial"]
-        drawn = int(np.random.default_rng([self._seed, trial]).integers(2**31 - 1))
-        self._looks = BoostingRun(self._plan[trial], self._train, self._validation, drawn).looks()
+        seed = seed_of(self._search.rng(trial))
+        self._looks = BoostingRun(self._search.plan[trial], self._train, self._validation, seed).looks()
         return True
 
     def step(self) -> dict[str, Any]:
@@ -280,76 +309,3 @@ class _Halving(FIFOScheduler):
 
 def _size(lists: tuple[Judged, Judged]) -> int:
     return sum(judged.features.nbytes + judged.grades.nbytes + judged.positions.nbytes for judged in lists)
-
-
-@contextmanager
-def _ray(address: str | None, cpus: int, data_bytes: int, temp: Path | None) -> Iterator[None]:
-    """A connection to Ray; closes and clears away only what it opened."""
-    if ray.is_initialized():
-        yield
-        return
-    if address is not None:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        try:
-            yield
-        finally:
-            ray.shutdown()
-        return
-    folder = _short(temp)
-    try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=2 * data_bytes + 200_000_000,
-            _temp_dir=str(folder),
-        )
-        yield
-    finally:
-        ray.shutdown()
-        if temp is None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_socket(temp: Path) -> None:
-    if len(os.fsencode(temp.resolve())) + _SESSION_BYTES > _SOCKET_BYTES:
-        limit = _SOCKET_BYTES - _SESSION_BYTES
-        raise SettingsError(f"temp is {temp.resolve()}, too long for a UNIX socket; give a path of at most {limit} bytes")
-
-
-def _short(temp: Path | None) -> Path:
-    """A folder whose sockets have names short enough."""
-    if temp is not None:
-        temp.mkdir(parents=True, exist_ok=True)
-        return temp.resolve()
-    fits = len(os.fsencode(tempfile.gettempdir())) + len("/rl-xxxxxxxx") + _SESSION_BYTES <= _SOCKET_BYTES
-    return Path(tempfile.mkdtemp(prefix="rl-", dir=None if fits else "/tmp"))
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while; Ray and Tune read them when they start."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Only Tune's errors are logged: `progress` says the rest."""
-    logger = logging.getLogger("ray.tune")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

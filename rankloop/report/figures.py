@@ -198,12 +198,11 @@ def _percent(row: Row) -> tuple[float, float, float, float]:
 
 
 def _reach(rows: Sequence[Row], scaled: Sequence[tuple[float, float, float, float]]) -> float:
-    """How far the axis goes: far enough for what is compared with the main reference; the rest is an arrow."""
+    """How far the axis goes: far enough for most of what is compared with the main reference; the rest is an arrow."""
     main = rows[-1].reference
-    chosen = [abs(value) for row, values in zip(rows, scaled, strict=True) if row.reference == main for value in values]
-    ends = sorted(chosen)
-    typical = ends[int(0.9 * (len(ends) - 1))]
-    return max(typical * 1.25, 1.0)
+    ends = sorted(max(map(abs, values)) for row, values in zip(rows, scaled, strict=True) if row.reference == main)
+    most, middle = ends[int(0.9 * (len(ends) - 1))], ends[len(ends) // 2]
+    return max(1.25 * min(most, 3 * middle), 1.0)
 
 
 def _label(row: Row, main: str | None) -> str:
