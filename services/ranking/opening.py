@@ -14,7 +14,7 @@ from services.ranking.app import build_app
 from services.ranking.engine import Engine
 from services.settings import Settings
 
-__all__ = ["BUNDLE", "bundle_of", "open_release"]
+__all__ = ["BUNDLE", "open_release", "sources_of"]
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True)
     return build_app(engine, settings, name_answers=name_answers)
 
 
-def bundle_of(bento: str, settings: Settings) -> Path:
-    """The bundle within a Bento, given the Bento's folder or its tag in the store.
+def sources_of(bento: str, settings: Settings) -> Path:
+    """The sources of a Bento (its code, and its bundle in `BUNDLE`), given its folder or its tag in the store.
 
     Raises:
         BundleError: there is no such Bento, or no bundle in it.
@@ -64,4 +64,4 @@ def bundle_of(bento: str, settings: Settings) -> Path:
         raise BundleError(
             f"{bento!r} is no Bento of ours: {bundle} is missing; give a Bento's absolute folder or its tag in the store"
         )
-    return bundle
+    return bundle.parent

@@ -1,6 +1,7 @@
 """What Ray Serve runs: a Bento's bundle behind the same application, one process a replica."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
@@ -9,7 +10,7 @@ from ray import serve
 from ray.serve import Application
 from ray.util import get_node_ip_address
 
-from services.ranking.opening import bundle_of, open_release
+from services.ranking.opening import BUNDLE, open_release, sources_of
 from services.settings import Settings
 
 __all__ = ["Ranking", "ServeArgs", "build"]
@@ -37,15 +38,16 @@ class ServeArgs(BaseModel):
 class Ranking:
     """A replica: opens the release when it starts, so a broken one never takes a request.
 
+    Its process imports the code that lies in the Bento, not the code that is installed: a release is both.
+
     Args:
-        bento: the Bento's absolute folder or tag.
+        sources: the Bento's sources.
     """
 
-    def __init__(self, bento: str) -> None:
-        settings = Settings.read()
+    def __init__(self, sources: str) -> None:
         _log_with_serve()
         _keep_to_loopback()
-        self._app = open_release(bundle_of(bento, settings), settings, name_answers=False)
+        self._app = open_release(Path(sources) / BUNDLE, Settings.read(), name_answers=False)
 
     def __serve_build_asgi_app__(self) -> Litestar:
         return self._app
@@ -54,10 +56,13 @@ class Ranking:
 def build(args: ServeArgs) -> Application:
     """The application that a Serve configuration names as `services.ranking.serve_app:build`."""
     settings = Settings.read()
-    bundle_of(args.bento, settings)  # told at once, and not after three replicas have failed to start
+    sources = str(sources_of(args.bento, settings))
     options: dict[str, Any] = {
         "num_replicas": args.num_replicas or settings.replicas,
-        "ray_actor_options": {"num_cpus": args.num_cpus or settings.replica_cpus},
+        "ray_actor_options": {
+            "num_cpus": args.num_cpus or settings.replica_cpus,
+            "runtime_env": {"env_vars": {"PYTHONPATH": sources}},
+        },
         "max_ongoing_requests": settings.max_ongoing_requests,
         # the next release is ready before the last one leaves
         "max_surge_percent": 100,
@@ -66,7 +71,7 @@ def build(args: ServeArgs) -> Application:
         "graceful_shutdown_wait_loop_s": 0.5,
         "graceful_shutdown_timeout_s": 5.0,
     }
-    return Ranking.options(**options).bind(args.bento)  # type: ignore[attr-defined]
+    return Ranking.options(**options).bind(sources)  # type: ignore[attr-defined]
 
 
 def _keep_to_loopback() -> None:

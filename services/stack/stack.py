@@ -157,6 +157,8 @@ def _put_back(place: Place, settings: Settings, say: Say) -> None:
         return found.get("status") in {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY"}
 
     _wait(settled, settings, "the last release")
+    if (now := status(settings)).application != "RUNNING":
+        say(f"it could not start: {now.message.splitlines()[-1] if now.message else now.application}")
 
 
 def _thin_out(place: Place) -> None:

@@ -1,5 +1,6 @@
 """What the stack is doing: its processes by role, the release that answers, the lines they log."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ _ROLES: Final = {
     "ProxyActor": "serve proxy",
 }
 _FOLLOW_SECONDS: Final = 0.3
+_ALREADY_LOGGED: Final = re.compile(r":|(DEBUG|INFO|WARNING|ERROR) \d{4}-")
+"""What a worker prints for Ray, or logs to a file of Serve as well."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,10 @@ def _lines_after(file: Path, offset: int) -> tuple[list[str], int]:
     with file.open("rb") as stream:
         stream.seek(offset)
         whole, newline, _ = stream.read().rpartition(b"\n")
-    return whole.decode(errors="replace").splitlines(), offset + len(whole) + len(newline)
+    texts = whole.decode(errors="replace").splitlines()
+    if file.name.startswith("worker-"):
+        texts = [text for text in texts if not _ALREADY_LOGGED.match(text)]
+    return texts, offset + len(whole) + len(newline)
 
 
 def _described(process: psutil.Process) -> ProcessStatus:

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 from rankloop.errors import BundleError
 from services.ranking.bento import PACKAGES, BuiltBento, build_bento, main
-from services.ranking.opening import bundle_of
+from services.ranking.opening import sources_of
 from services.settings import Settings
 from tests.services.conftest import Release
 
@@ -97,9 +97,9 @@ def test_as_a_program_it_prints_one_line_of_json(
 
 def test_a_bento_is_found_by_its_folder_and_by_its_tag(bento: BuiltBento, home: Path) -> None:
     settings = Settings.read(home=home)
-    assert bundle_of(bento.path, settings).resolve() == bundle_of(bento.tag, settings).resolve()
+    assert sources_of(bento.path, settings).resolve() == sources_of(bento.tag, settings).resolve()
     with pytest.raises(BundleError, match="'rankloop-ranking:r0' is no Bento of ours"):
-        bundle_of("rankloop-ranking:r0", settings)
+        sources_of("rankloop-ranking:r0", settings)
 
 
 def test_no_telemetry_and_no_state_outside_the_home(bento: BuiltBento) -> None:

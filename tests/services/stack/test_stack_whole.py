@@ -125,8 +125,10 @@ def test_a_killed_replica_is_replaced_and_requests_recover(world: World) -> None
     assert world.process("replica").pid != killed
 
 
-def test_a_new_release_replaces_the_old_without_a_gap(world: World) -> None:
+def test_a_new_release_replaces_the_old_without_a_gap_and_with_its_own_code(world: World) -> None:
     old, new = world.bentos
+    code = Path(new.path) / "src" / "services" / "ranking" / "schemas.py"
+    code.write_text(code.read_text().replace('status: str = "alive"', 'status: str = "alive, says the Bento"'))
     asker = (
         "import httpx, sys, time\nfound = []\n"
         "while sys.argv[2] not in found[-3:] or len(found) < 20:\n"
@@ -140,6 +142,7 @@ def test_a_new_release_replaces_the_old_without_a_gap(world: World) -> None:
         world.deploy(new)
         out, _ = asking.communicate(timeout=120)
     assert out.split() == sorted([old.release_id, new.release_id])
+    assert httpx.get(f"{world.settings.service_url}/healthz").json() == {"status": "alive, says the Bento"}
 
 
 def test_a_bento_that_is_not_there_is_refused_at_once_and_the_release_stays(world: World) -> None:
