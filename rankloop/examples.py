@@ -52,18 +52,20 @@ def logged(tables: Tables, catalogue: Vocabulary, start: datetime, end: datetime
 
 
 def retrieved(lists: Lists, blend: Blend, rules: Rules, depth: int) -> Lists:
-    """The same requests, each with the candidates a retriever would propose beside the items acted upon.
+    """The same requests, each with the candidates that retrieval would propose.
 
     For logs that hold only what people chose (view logs, check-ins): what was not chosen has to come from the
-    catalogue, and the retrieved candidates are what the ranker will meet in service.
+    catalogue. An item acted upon that was not retrieved is not added: a ranker would learn to tell the added from the
+    retrieved, and would put first what retrieval ranks last. Requests of which nothing was retrieved are left out.
     """
-    full = Lists([], [], [], [])
+    found = Lists([], [], [], [])
     for request, items, grades, _ in zip(*lists, strict=True):
-        acted = items[grades > 0]
-        found = blend.retrieve(request, depth, allowed=rules.allowed(request)).items
-        codes = np.concatenate([acted, np.setdiff1d(found, acted)])
-        _append(full, request, codes, _padded(grades[grades > 0], len(codes)), np.zeros(len(codes), np.int32))
-    return full
+        codes = blend.retrieve(request, depth, allowed=rules.allowed(request)).items
+        best = dict(zip(items.tolist(), grades.tolist(), strict=True))
+        judged = np.array([best.get(code, 0) for code in codes.tolist()], np.int32)
+        if judged.max(initial=0) > 0:
+            _append(found, request, codes, judged, np.zeros(len(codes), np.int32))
+    return found
 
 
 def assembled(lists: Lists, assembler: Assembler) -> Judged:
@@ -87,8 +89,3 @@ def _append(
     lists.grades.append(grades)
     lists.positions.append(positions)
 
-
-def _padded(grades: npt.NDArray[np.int32], length: int) -> npt.NDArray[np.int32]:
-    padded = np.zeros(length, np.int32)
-    padded[: len(grades)] = grades
-    return padded

@@ -2,7 +2,8 @@
 
 The retrievers are fitted on two histories. The ranker learns from scores of the first, which ends where its
 training window begins; test and service use the second, which ends where the test window begins. So the ranker
-meets scores of the same staleness in training, test and service, and never one that has seen its own label.
+meets scores of the same staleness in training, test and service, and never one that has seen its own label. What a
+person did since a fit is known all the same (`Retriever.follow`), strictly before each request.
 """
 
 import json
@@ -114,11 +115,17 @@ class Windows(NamedTuple):
     validation: Judged
 
 
+def followed(retrievers: Mapping[str, Retriever], tables: Tables, catalogue: Vocabulary) -> dict[str, Retriever]:
+    """The retrievers, knowing what people did up to each request."""
+    return {name: own.follow(tables, catalogue) for name, own in retrievers.items()}
+
+
 def windows(tables: Tables, store: FeatureStore, fits: Fits, recipe: Recipe, say: Say) -> Windows:
     """Assembles the training and validation windows, labels cut where the test window begins."""
     split = fits.split
-    assembler = assembler_of(tables, store, fits.catalogue, fits.training)
-    choose = candidates_of(tables, fits.catalogue, fits.training, recipe.depth)
+    retrievers = followed(fits.training, tables, fits.catalogue)
+    assembler = assembler_of(tables, store, fits.catalogue, retrievers)
+    choose = candidates_of(tables, fits.catalogue, retrievers, recipe.depth)
     pairs = ((split.training_from, split.validation_from), (split.validation_from, split.test_from))
     judged = []
     for start, end in pairs:
@@ -155,7 +162,7 @@ def bundle_parts(tables: Tables, store: FeatureStore, fits: Fits, ranker: Ranker
         items=items_of(tables, fits.catalogue),
         users=tables.users,
         store=store.latest(),
-        retrievers=fits.release,
+        retrievers=followed(fits.release, tables, fits.catalogue),
         rules=Rules.from_tables(tables, fits.catalogue),
         ranker=ranker,
         depth=recipe.depth,

@@ -31,7 +31,8 @@ def transplant(bundle: Bundle, tables: Tables, catalogue: Vocabulary) -> Recomme
     """
     views = bundle.parts.store.views
     store = FeatureStore(views, compute(views, tables))
-    retrievers = [Recoded(own, bundle.catalogue, catalogue) for own in bundle.parts.retrievers.values()]
+    known = bundle.parts.retrievers.values()
+    retrievers = [Recoded(own.follow(tables, bundle.catalogue), bundle.catalogue, catalogue) for own in known]
     items = tables.items.filter(tables.items[Columns.ITEM_ID].is_in(list(catalogue.terms)))
     assembler = Assembler(store, items, tables.users, catalogue, retrievers)
     rules = Rules.from_tables(tables, catalogue)

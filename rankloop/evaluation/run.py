@@ -22,7 +22,7 @@ from rankloop.recipe import Recipe
 from rankloop.recommender import Recommender
 from rankloop.retrieval import Blend
 from rankloop.rules import Rules
-from rankloop.training import Fits, assembler_of
+from rankloop.training import Fits, assembler_of, followed
 from rankloop.vocabulary import Vocabulary
 
 __all__ = ["CANDIDATE", "Evaluation", "Inputs", "evaluate"]
@@ -58,9 +58,10 @@ class Inputs:
 
     def candidate(self) -> Recommender:
         """The candidate as it would serve, with features of every moment."""
-        assembler = assembler_of(self.tables, self.store, self.fits.catalogue, self.fits.release)
+        retrievers = followed(self.fits.release, self.tables, self.fits.catalogue)
+        assembler = assembler_of(self.tables, self.store, self.fits.catalogue, retrievers)
         rules = Rules.from_tables(self.tables, self.fits.catalogue)
-        return Recommender(Blend(list(self.fits.release.values())), rules, assembler, self.ranker, self.recipe.depth)
+        return Recommender(Blend(list(retrievers.values())), rules, assembler, self.ranker, self.recipe.depth)
 
 
 @dataclass(frozen=True)

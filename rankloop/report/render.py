@@ -11,7 +11,8 @@ from rankloop.report.inputs import Cell, Estimate, ReportInput, System
 
 __all__ = ["render"]
 
-_HEADLINES: Final = ("ndcg@10", "recall@10", "mrr@10", "catalogue_recall@100")
+_HEADLINES: Final = ("ndcg@10", "recall@10", "mrr@10", "catalogue_recall@100", "catalogue_ndcg@10", "catalogue_mrr@10")
+_MOST_HEADLINES: Final = 4
 
 
 def render(report: ReportInput) -> str:
@@ -53,11 +54,12 @@ def _headlines(systems: tuple[System, ...]) -> list[tuple[str, Estimate, list[tu
     if not systems:
         return []
     candidate, *others = systems
-    return [
+    found = [
         (name, candidate.metrics[name], [(other, other.metrics[name]) for other in others if name in other.metrics])
         for name in _HEADLINES
         if name in candidate.metrics
     ]
+    return found[:_MOST_HEADLINES]
 
 
 def _metrics(systems: tuple[System, ...]) -> list[str]:

@@ -23,6 +23,7 @@ class Events(NamedTuple):
         user: `(events,)` codes in `users`.
         item: `(events,)` codes of the items that were asked for.
         weight: `(events,)` what the outcome's kind is worth, above 0.
+        ts: `(events,)` microseconds since the epoch.
         age: `(events,)` days from the outcome to the end of the history.
         surface: `(events,)` where the outcome's impression was; null where it has none.
     """
@@ -31,6 +32,7 @@ class Events(NamedTuple):
     user: npt.NDArray[np.int64]
     item: npt.NDArray[np.int64]
     weight: npt.NDArray[np.float64]
+    ts: npt.NDArray[np.int64]
     age: npt.NDArray[np.float64]
     surface: pl.Series
 
@@ -53,6 +55,7 @@ def events(tables: Tables, items: Vocabulary, weights: Mapping[str, float]) -> E
         user=users.encode(log[Columns.USER_ID]),
         item=log["item"].to_numpy(),
         weight=log["weight"].to_numpy(),
+        ts=log[Columns.TS].dt.epoch("us").to_numpy(),
         age=log.select(since).to_series().to_numpy(),
         surface=log[Columns.SURFACE],
     )

@@ -26,7 +26,7 @@ class Loss(NamedTuple):
     Attributes:
         unobserved: `a`, weight of every cell, observed or not.
         regularisation: `l`, penalty of an average row.
-        frequency: `v`, how much more a row with more weight is penalised: 0 not at all, 1 in proportion.
+        frequency: `v`, how much more a row with more observed weight is penalised: 0 not at all, 1 in proportion.
     """
 
     unobserved: float
@@ -55,7 +55,7 @@ def factorise(
 
         sum over observed (u, i) of C_ui (1 - x_u.y_i)^2 + a sum over all (u, i) of (x_u.y_i)^2
             + sum over users of l_u |x_u|^2 + sum over items of l_i |y_i|^2
-        l_u = l (s_u / mean s)^v,  s_u = sum over i of C_ui + a * items;  l_i likewise
+        l_u = l (s_u / mean s)^v,  s_u = sum over i of C_ui;  l_i likewise
 
     Alternates between the sides. A side's rows are independent least squares problems that share a Y'Y; in the
     eigenbasis of Y'Y the shared part is diagonal, so conjugate gradients preconditioned with it need one or two steps
@@ -75,7 +75,9 @@ def factorise(
         The factors; a row without observations is 0.
 
     Source: Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; S. Rendle
-    et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022 (the loss and `v`);
+    et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022 (the loss; there `s_u`
+    holds the unobserved cells as well, which makes the penalties of a large catalogue all but equal); Y. Zhou et al.,
+    "Large-Scale Parallel Collaborative Filtering for the Netflix Prize", AAIM 2008 (penalties by what was observed);
     G. Takács, I. Pilászy, D. Tikk, "Applications of the Conjugate Gradient Method for Implicit Feedback Collaborative
     Filtering", RecSys 2011.
     """
@@ -119,9 +121,8 @@ class _Side:
         self.dims, self.loss = dims, loss
         sums = np.asarray(observed.sum(axis=1), np.float64).ravel()
         self.filled = np.flatnonzero(np.diff(self.indptr))
-        weight = sums + loss.unobserved * observed.shape[1]
-        self.mean_weight = float(weight[self.filled].mean()) if len(self.filled) else 1.0
-        self.penalty = np.asarray(loss.regularisation * (weight / self.mean_weight) ** loss.frequency, np.float32)
+        self.mean_weight = float(sums[self.filled].mean()) if len(self.filled) else 1.0
+        self.penalty = np.asarray(loss.regularisation * (sums / self.mean_weight) ** loss.frequency, np.float32)
         self.batches = self._batches()
 
     def start(self, rng: np.random.Generator) -> Matrix:

@@ -49,13 +49,6 @@ class Acted(NamedTuple):
         place = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
         return cls(user, item, age, place, len(log.users), items)
 
-    def last(self, history: int, half_life_days: float) -> Postings:
-        """Each user's last items with the weight of their age, counted from the user's own last outcome."""
-        kept = self.place < history
-        newest = self.age[self.place == 0]  # (users,)
-        weight = np.exp2((newest[self.user[kept]] - self.age[kept]) / half_life_days)
-        return Postings.of(self._matrix(kept, weight))
-
     def together(self, catalogue: int, *, keep: int, shrinkage: float) -> Postings:
         """Each item's nearest by `n_ri / (sqrt(n_r n_i) + shrinkage)`, at most `keep` of them, itself left out.
 

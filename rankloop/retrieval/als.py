@@ -33,7 +33,7 @@ class Als(Retriever):
         dims: length of the factors; more find more and cost more.
         unobserved: weight of a cell where nothing was observed, against 1 for a click.
         regularisation: penalty of an average row.
-        frequency: 0: the same penalty for all; 1: in proportion to what is known of a row.
+        frequency: 0: the same penalty for all rows; 1: in proportion to the weight observed in a row.
         sweeps: how often both sides are solved.
         steps: conjugate gradient steps for each row and sweep.
         weights: outcome kind to confidence, at least 0; by default the grades.
@@ -62,7 +62,7 @@ class Als(Retriever):
         dims: int = 64,
         unobserved: float = 0.02,
         regularisation: float = 3.0,
-        frequency: float = 1.0,
+        frequency: float = 0.5,
         sweeps: int = 6,
         steps: int = 2,
         weights: Mapping[str, float] = GRADES,
@@ -129,8 +129,7 @@ class Als(Retriever):
         if not self._mean_weight:
             raise NotFitted("this Als was not fitted; call fit(), fit_matrix() or load()")
         c = np.ones(len(items)) if confidences is None else np.asarray(confidences, np.float64)
-        weight = c.sum() + self.loss.unobserved * len(self.item_factors)
-        penalty = self.loss.regularisation * (weight / self._mean_weight) ** self.loss.frequency
+        penalty = self.loss.regularisation * (c.sum() / self._mean_weight) ** self.loss.frequency
         return fold_in(self.item_factors, items, c, unobserved=self.loss.unobserved, penalty=penalty)
 
     def save(self, folder: Path) -> None:

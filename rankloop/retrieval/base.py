@@ -57,6 +57,19 @@ class Retriever(ABC):
             rng: the only source of randomness.
         """
 
+    def follow(self, tables: Tables, catalogue: Vocabulary) -> Self:
+        """A copy that learned nothing more, but knows what people did since.
+
+        Weights are fitted seldom, what a person did a minute ago should count at once: a retriever that looks at
+        recent acts takes them from here, and for a request only those strictly before it. The others return
+        themselves.
+
+        Args:
+            tables: the log so far, of which the fit saw the beginning.
+            catalogue: the one it was fitted on.
+        """
+        return self
+
     @abstractmethod
     def score(self, request: Request, items: Items | None = None) -> Scores:
         """Scores of `items` (catalogue codes; None: the whole catalogue), `(n,)` float32, NaN: nothing to say."""

@@ -1,5 +1,6 @@
 """Items like those a user last acted on."""
 
+import copy
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import ClassVar, Final, Self
@@ -17,6 +18,7 @@ from rankloop.retrieval._events import check_weights, events, with_others
 from rankloop.retrieval._lexical import FIELDS, Field, LexicalIndex, check_fields
 from rankloop.retrieval._neighbours import Acted
 from rankloop.retrieval._postings import Postings, none_is_nan
+from rankloop.retrieval._trail import NAMES, Trail
 from rankloop.retrieval.base import Candidates, Scores, top
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
@@ -38,6 +40,8 @@ class Similar(ByKey):
 
         sim(r, i) = content * cos(text of r, text of i) + (1 - content) * n_ri / (sqrt(n_r n_i) + shrinkage)
         score(u, i) = sum over u's last items r of w_r sim(r, i) / sum of w_r,   w_r = 2^(-age of r / half-life)
+
+    Only acts strictly before the request count: those of the fit's history, or after `follow` those up to now.
 
     The text of an item is its vector of BM25F impacts; n_i counts the people who acted on i, n_ri those who acted on
     both. An age counts from the user's own last outcome.
@@ -95,9 +99,15 @@ class Similar(ByKey):
         items = with_others(catalogue, tables)
         vectors = LexicalIndex.build(tables, items, self.fields, self.k1).vectors(common=_COMMON)
         log = events(tables, items, self.weights)
-        acted = Acted.of(log, len(items))
-        beside = acted.together(len(catalogue), keep=self.neighbours, shrinkage=self.shrinkage)
-        return self._set(Postings.of(vectors), beside, acted.last(self.history, self.half_life_days), log.users)
+        beside = Acted.of(log, len(items)).together(len(catalogue), keep=self.neighbours, shrinkage=self.shrinkage)
+        return self._set(Postings.of(vectors), beside, Trail.of(log), items.terms[len(catalogue) :])
+
+    def follow(self, tables: Tables, catalogue: Vocabulary) -> Self:
+        """Takes each person's acts up to now; neighbours and vectors stay."""
+        self._fitted()
+        followed = copy.copy(self)
+        followed._trail = Trail.of(events(tables, Vocabulary([*catalogue.terms, *self._others]), self.weights))
+        return followed
 
     def similar(self, item: int, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
         """The `k` items most like one item, best first, itself not among them; fewer where fewer have anything in common.
@@ -124,23 +134,26 @@ class Similar(ByKey):
             "fields": self.fields,
             "k1": self.k1,
         }
-        parts = {"word": self._fitted(), "beside": self._beside, "last": self._last}
-        rest = {"settings": settings, "users": self._users.terms, "size": self._catalogue_size, "terms": self._fitted().size}
-        _files.write(folder, rest, {k: v for prefix, part in parts.items() for k, v in part.arrays(prefix).items()})
+        parts = {"word": self._fitted(), "beside": self._beside}
+        arrays = {k: v for prefix, part in parts.items() for k, v in part.arrays(prefix).items()}
+        rest = {"settings": settings, "users": self._trail.users.terms, "size": self._catalogue_size}
+        rest |= {"others": self._others, "terms": self._fitted().size}
+        _files.write(folder, rest, arrays | self._trail.arrays())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        prefixes = ("word", "beside", "last")
-        rest, arrays = _files.read(folder, [name for prefix in prefixes for name in Postings.names(prefix)])
-        sizes = (rest["terms"], rest["size"], len(arrays["word_starts"]) - 1)
-        words, beside, last = (Postings.from_arrays(arrays, *own) for own in zip(prefixes, sizes, strict=True))
-        if len(words) != len(beside) or len(words) < rest["size"] or len(last) != len(rest["users"]):
+        prefixes = ("word", "beside")
+        rest, arrays = _files.read(folder, [*NAMES, *(name for prefix in prefixes for name in Postings.names(prefix))])
+        sizes = (rest["terms"], rest["size"])
+        words, beside = (Postings.from_arrays(arrays, *own) for own in zip(prefixes, sizes, strict=True))
+        trail = Trail.from_arrays(arrays, Vocabulary(rest["users"]))
+        if len(words) != len(beside) or len(words) != rest["size"] + len(rest["others"]) or not trail.fits(len(words)):
             raise ModelError(f"{folder}: {rest['size']} items and {len(rest['users'])} users do not fit their arrays")
-        return cls(**rest["settings"])._set(words, beside, last, Vocabulary(rest["users"]))
+        return cls(**rest["settings"])._set(words, beside, trail, tuple(rest["others"]))
 
-    def _set(self, words: Postings, beside: Postings, last: Postings, users: Vocabulary) -> Self:
-        self._words, self._beside, self._last, self._users = words, beside, last, users
+    def _set(self, words: Postings, beside: Postings, trail: Trail, others: tuple[str, ...]) -> Self:
+        self._words, self._beside, self._trail, self._others = words, beside, trail, others
         rows = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), (len(words), words.size))
         self._vectors = rows[: beside.size]  # those of the catalogue
         self._length = (words.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
@@ -160,15 +173,14 @@ class Similar(ByKey):
         return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
 
     def _key(self, request: Request) -> Hashable:
+        """The user's acts that came before the request; None where there are none."""
         if not self._catalogue_size:
             return None
-        user = self._users.code(request.user_id)
-        return None if user == UNKNOWN else user
+        return self._trail.before(request)
 
     def _score_catalogue(self, key: Hashable) -> Scores:
-        user = int(key)  # type: ignore[call-overload]  # _key gives codes
-        span = slice(self._last.starts[user], self._last.starts[user + 1])
-        return self._like(self._last.items[span], self._last.values[span].astype(np.float64))
+        assert isinstance(key, tuple)  # _key gives spans
+        return self._like(*self._trail.last(key, history=self.history, half_life_days=self.half_life_days))
 
     @property
     def _catalogue_size(self) -> int:

@@ -11,10 +11,7 @@ from rankloop.errors import SourceError
 from rankloop.sources.files import Frames, existing, folder, named, scan_texts
 from rankloop.sources.job_families import family
 
-__all__ = ["SESSION_GAP", "read"]
-
-SESSION_GAP: Final = timedelta(minutes=30)
-"""A view that starts later than this after the person's previous one starts a new session."""
+__all__ = ["read"]
 
 _EARLIER: Final = timedelta(seconds=1)
 _TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
@@ -36,10 +33,11 @@ _WISHES: Final = {"user": "Applicant.ID", "wish": "Position.Of.Interest", "ts": 
 def read(path: str) -> Frames:
     """Reads `Job_Views.csv` and `Positions_Of_Interest.csv` (or `.gz`) from a folder.
 
-    The log has no lists that were shown, only views. A session of views stands for a request: it happens when
-    its first view starts, its items are the viewed jobs in the order of their first view, and each view is a
-    click whose value is the seconds viewed. What was shown and not viewed is unknown, so the log has no
-    negatives (`rankloop.judgements.has_negatives`).
+    The log has no lists that were shown, only views. A person's first view of a job stands for a request of its own,
+    whose one item was clicked at once; later views of the same job are further clicks of that request. The value is
+    the seconds viewed. So a model is asked, at each step of a visit, which new job the person opens next, and may
+    know the steps before. What was shown and not viewed is unknown, so the log has no negatives
+    (`rankloop.judgements.has_negatives`).
 
     A job's time of posting is unknown. Ids were handed out in order, so a job is at least as old as the earliest
     view of it or of any job with a higher id; `created_at` is the midnight before that. It is not the job's own
@@ -56,7 +54,7 @@ def read(path: str) -> Frames:
     place = folder(path)
     views = _scan(existing(place, "Job_Views.csv"), _VIEWS).sort("user", "ts", "item", maintain_order=True).collect()
     wishes = _scan(existing(place, "Positions_Of_Interest.csv"), _WISHES).collect()
-    log = _sessions(views)
+    log = _numbered(views)
     return {
         "items": _items(log),
         "users": _users(log, wishes),
@@ -74,24 +72,24 @@ def _scan(file: Path, columns: dict[str, str]) -> pl.LazyFrame:
     return scan.with_columns(time)
 
 
-def _sessions(views: pl.DataFrame) -> pl.DataFrame:
-    """Views with `session` and `started`, the moment of the session's first view."""
-    starts = (pl.col("ts").diff() > SESSION_GAP).fill_null(True).cum_sum().over("user")
-    session = pl.concat_str(pl.col("user"), starts, separator="-")
-    return views.with_columns(session=session).with_columns(started=pl.col("ts").min().over("session"))
+def _numbered(views: pl.DataFrame) -> pl.DataFrame:
+    """Views with `first`, whether it is the person's first of the job, and `request`, the person and that one's number."""
+    number = pl.int_range(1, pl.len() + 1).over("user")
+    numbered = views.with_columns(number=number, first=pl.col("item").is_first_distinct().over("user"))
+    opened = pl.col("number").first().over("user", "item")
+    return numbered.with_columns(request=pl.concat_str(pl.col("user"), opened, separator="-"))
 
 
 def _impressions(log: pl.DataFrame) -> pl.DataFrame:
-    shown = log.unique(["session", "item"], keep="first", maintain_order=True)
     columns: dict[str, str | pl.Expr] = {
-        Columns.REQUEST_ID: "session",
-        Columns.TS: "started",
+        Columns.REQUEST_ID: "request",
+        Columns.TS: "ts",
         Columns.SURFACE: pl.lit("job_feed"),
         Columns.USER_ID: "user",
         Columns.ITEM_ID: "item",
-        Columns.POSITION: pl.int_range(1, pl.len() + 1).over("session"),
+        Columns.POSITION: pl.lit(1),
     }
-    return shown.select(named(columns))
+    return log.filter("first").select(named(columns))
 
 
 def _outcomes(log: pl.DataFrame) -> pl.DataFrame:
@@ -99,7 +97,7 @@ def _outcomes(log: pl.DataFrame) -> pl.DataFrame:
         Columns.TS: "ts",
         Columns.USER_ID: "user",
         Columns.ITEM_ID: "item",
-        Columns.REQUEST_ID: "session",
+        Columns.REQUEST_ID: "request",
         Columns.KIND: pl.lit("click"),
         Columns.VALUE: "seconds",
     }
@@ -107,13 +105,13 @@ def _outcomes(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def _items(log: pl.DataFrame) -> pl.DataFrame:
-    described = log.drop_nulls("item").sort("started", maintain_order=True).group_by("item", maintain_order=True)
+    described = log.drop_nulls("item").sort("ts", maintain_order=True).group_by("item", maintain_order=True)
     texts = ("full_title", "position", "company", "city", "state", "industry")
-    items = described.agg(pl.col("started").min(), *(pl.col(text).drop_nulls().first() for text in texts))
+    items = described.agg(pl.col("ts").min(), *(pl.col(text).drop_nulls().first() for text in texts))
     # the last resort of an id that is no number is its own first view
     number = pl.col("item").cast(pl.Int64, strict=False)
     latest = items.sort(number, descending=True, nulls_last=True).with_columns(
-        born=pl.when(number.is_null()).then("started").otherwise(pl.col("started").cum_min())
+        born=pl.when(number.is_null()).then("ts").otherwise(pl.col("ts").cum_min())
     )
     title = pl.coalesce("position", "full_title")
     place = pl.concat_str("full_title", "company", "city", "state", "industry", separator=", ", ignore_nulls=True)
@@ -130,7 +128,7 @@ def _items(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def _users(log: pl.DataFrame, wishes: pl.DataFrame) -> pl.DataFrame:
-    seen = log.group_by("user", maintain_order=True).agg(first_view=pl.col("started").min())
+    seen = log.group_by("user", maintain_order=True).agg(first_view=pl.col("ts").min())
     known = wishes.join(seen, on="user", how="full", coalesce=True, maintain_order="right_left").drop_nulls("user")
     timely = pl.col("first_view").is_null() | (pl.col("ts") <= pl.col("first_view"))
     headline = pl.col("wish").filter(timely).drop_nulls().unique(maintain_order=True).str.join(", ")

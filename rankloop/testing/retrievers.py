@@ -2,6 +2,7 @@
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from rankloop.contracts import Columns, Tables
 from rankloop.errors import ModelError, NotFitted
 from rankloop.request import Request
 from rankloop.retrieval.base import Retriever
+from rankloop.splits import before
 from rankloop.testing.world import group_of, known_request, known_world
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
@@ -135,6 +137,22 @@ class RetrieverContract:
     def test_no_candidates_asked_for_are_no_candidates(self) -> None:
         assert len(self.fitted().retrieve(_requests()[0], 0).items) == 0
 
+    def test_what_people_do_after_a_request_changes_nothing_for_it(self) -> None:
+        world, catalogue = _world(), _catalogue()
+        middle = _middle(world)
+        fitted = self.make().fit(before(world, middle), catalogue, rng=np.random.default_rng(0))
+        then, later = fitted.follow(before(world, middle), catalogue), fitted.follow(world, catalogue)
+        for asked in _requests():
+            request = Request(asked.user_id, asked.surface, middle, asked.query)
+            np.testing.assert_array_equal(later.score(request), then.score(request))
+
+    def test_following_leaves_the_retriever_as_it_was(self) -> None:
+        fitted = self.make().fit(before(_world(), _middle(_world())), _catalogue(), rng=np.random.default_rng(0))
+        answers = [fitted.score(request) for request in _requests()]
+        fitted.follow(_world(), _catalogue())
+        for request, answer in zip(_requests(), answers, strict=True):
+            np.testing.assert_array_equal(fitted.score(request), answer)
+
     def test_what_was_saved_is_what_is_loaded(self, tmp_path: Path) -> None:
         retriever = self.fitted()
         retriever.save(tmp_path)
@@ -187,6 +205,11 @@ class RetrieverContract:
 @cache
 def _world() -> Tables:
     return known_world()
+
+
+def _middle(world: Tables) -> datetime:
+    """A moment with half of the log on either side."""
+    return world.impressions[Columns.TS].sort()[world.impressions.height // 2]  # type: ignore[no-any-return]
 
 
 @cache

@@ -30,8 +30,8 @@ def _fit(matrix, seed: int = 0, **settings) -> Als:
 
 
 def _penalties(C, als, axis):
-    weight = C.sum(axis=axis) + als.loss.unobserved * C.shape[axis]
-    return als.loss.regularisation * (weight / weight[C.sum(axis=axis) > 0].mean()) ** als.loss.frequency
+    weight = C.sum(axis=axis)
+    return als.loss.regularisation * (weight / weight[weight > 0].mean()) ** als.loss.frequency
 
 
 def _loss(C, als):

@@ -10,6 +10,7 @@ from rankloop.contracts import Columns, Tables
 from rankloop.errors import ModelError
 from rankloop.request import Request
 from rankloop.retrieval import Popular
+from rankloop.splits import before
 from rankloop.testing import RetrieverContract, known_request, known_world
 from rankloop.vocabulary import Vocabulary
 
@@ -82,3 +83,15 @@ def test_an_empty_log_has_nothing_to_say():
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(ModelError):
         Popular(**wrong)
+
+
+def test_after_following_the_count_is_that_of_the_last_midnight_before_the_request():
+    tables = _log(("a", "click", 3.0), ("a", "click", 0.0), ("b", "click", 2.0))
+    catalogue, end = Vocabulary(["a", "b", "c"]), tables.impressions[Columns.TS].max()
+    popular = Popular(half_life_days=1).fit(before(tables, end - timedelta(days=2.5)), catalogue, rng=RNG)
+    followed = popular.follow(tables, catalogue)
+    midnight = (end - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [(midnight - (end - timedelta(days=age))) / timedelta(days=1) for age in (3.0, 2.0)]
+    scores = followed.score(Request("ann", "job_feed", midnight + timedelta(hours=1)))
+    assert scores[:2] == pytest.approx([2.0**-age for age in days])
+    assert np.isnan(scores[2])
