@@ -77,9 +77,9 @@ class Popular(Retriever):
         if not len(moments):
             return followed
         scores, known = counts.at(moments)
-        before = (self._scores[:1], ~np.isnan(self._scores[:1, 0]), np.zeros(1, np.int64))
-        scores, known, moments = (np.concatenate(pair) for pair in zip(before, (scores, known, moments), strict=True))
-        return followed._set(scores, known, moments, self._surfaces)
+        scores = np.concatenate([self._scores[:1], scores])
+        known = np.concatenate([~np.isnan(self._scores[:1, 0]), known])
+        return followed._set(scores, known, np.concatenate([[0], moments]), self._surfaces)
 
     def score(self, request: Request, items: Items | None = None) -> Scores:
         """The decayed weight of each item's outcomes; the request decides by its moment and at most its surface."""
