@@ -9,9 +9,10 @@ import psutil
 from rankloop.errors import StackError
 from services.stack.place import MARK
 
-__all__ = ["own_processes", "reap"]
+__all__ = ["is_whole", "own_processes", "reap"]
 
 _LAST = "gcs_server"  # Ray's other processes ask it for leave to end
+_VITAL = {_LAST, "raylet"}
 
 
 def own_processes(mark: str) -> list[psutil.Process]:
@@ -32,6 +33,11 @@ def own_processes(mark: str) -> list[psutil.Process]:
         own |= heirs
         grown = bool(heirs)
     return [process for process in living if process.pid in own - {os.getpid()}]
+
+
+def is_whole(processes: Sequence[psutil.Process]) -> bool:
+    """Whether every process is there that nothing brings back once it has died."""
+    return {_name(process) for process in processes} >= _VITAL
 
 
 def reap(mark: str, *, seconds: float, say: Callable[[str], None]) -> int:

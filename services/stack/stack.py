@@ -13,7 +13,7 @@ from services.settings import Settings
 from services.stack.head import start_head
 from services.stack.place import Place
 from services.stack.ports import assert_free
-from services.stack.reaper import own_processes, reap
+from services.stack.reaper import is_whole, own_processes, reap
 from services.stack.serve_api import APPLICATION, ServeApi
 from services.stack.watch import StackStatus, as_started, status
 
@@ -87,7 +87,7 @@ def down(settings: Settings, *, say: Say = _quiet) -> int:
         return 0
     with place.locked():
         started = as_started(settings, place.read("state"))
-        if own_processes(place.mark):
+        if is_whole(own_processes(place.mark)):  # half a stack cannot stop itself, and would only be waited for
             api = ServeApi(started)
             if declared := api.applications():
                 place.write("applications", {"applications": declared})
@@ -105,7 +105,9 @@ def _clean(place: Place, settings: Settings, say: Say) -> int:
 
 def _is_up(place: Place, settings: Settings) -> bool:
     record = place.read("state")
-    if record.get("phase") != "ready" or not ServeApi(as_started(settings, record)).healthy():
+    if record.get("phase") != "ready" or not is_whole(own_processes(place.mark)):
+        return False
+    if not ServeApi(as_started(settings, record)).healthy():
         return False
     moved = [name for name in _PORTS if record["ports"][name] != getattr(settings, name)]
     if moved:

@@ -14,7 +14,7 @@ import psutil
 
 from services.settings import Settings
 from services.stack.place import Place
-from services.stack.reaper import own_processes
+from services.stack.reaper import is_whole, own_processes
 from services.stack.serve_api import APPLICATION, ServeApi
 
 __all__ = ["LogLine", "ProcessStatus", "StackStatus", "logs", "status"]
@@ -103,10 +103,10 @@ def status(settings: Settings) -> StackStatus:
     if not own:
         return StackStatus("down", settings.home)
     settings = as_started(settings, record)
-    api = ServeApi(settings)
-    details = api.details() or {}
+    api, whole = ServeApi(settings), is_whole(own)
+    details = (api.details() if whole else None) or {}
     application = (details.get("applications") or {}).get(APPLICATION, {})
-    if declared := api.applications():
+    if whole and (declared := api.applications()):
         place.write("applications", {"applications": declared})
     healthy = bool(details.get("proxies"))
     up = "starting" if record.get("phase") != "ready" else "up" if healthy else "broken"
@@ -114,7 +114,7 @@ def status(settings: Settings) -> StackStatus:
         state=up,
         home=settings.home,
         since=datetime.fromisoformat(record["since"]) if "since" in record else None,
-        release_id=serving(settings),
+        release_id=serving(settings) if whole else None,
         application=application.get("status"),
         message=_reasons(application),
         urls=urls(settings),

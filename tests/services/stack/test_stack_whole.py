@@ -190,3 +190,13 @@ def test_down_leaves_no_process_no_port_and_no_socket_and_the_release_comes_back
     assert stack.down(world.settings) == 0
     again = stack.up(world.settings)
     assert (again.state, again.release_id) == ("up", world.bentos[0].release_id)
+
+
+def test_a_stack_without_its_head_is_broken_and_down_ends_it(world: World) -> None:
+    os.kill(world.process("ray head").pid, signal.SIGKILL)
+    status = stack.status(world.settings)
+    assert (status.state, status.release_id) == ("broken", None)
+    said: list[str] = []
+    assert stack.down(world.settings, say=said.append) > 5
+    assert "stopping Serve" not in said
+    assert own_processes(Place(world.settings.home).mark) == []
