@@ -30,10 +30,8 @@ from rankloop.simulation import Truth
 __all__ = ["run"]
 
 _SIZE = 200_000
-_QUICK = {
-    "impressions": 30_000,
-    "recipe": ["--set", "trials=3", "--set", "rounds=60", "--set", "judged_requests=150", "--set", "policy={min_users: 30}"],
-}
+_QUICK_SIZE = 30_000
+_QUICK_RECIPE = ("trials=3", "rounds=60", "judged_requests=150", "policy={min_users: 30}")
 _PORTS = ("HTTP_PORT", "DASHBOARD_PORT", "RAY_PORT", "HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT")
 _LIMIT_S = 1_500
 
@@ -77,8 +75,8 @@ class Home:
 
 def run(quick: bool) -> Result:
     """Runs the demo twice from nothing, once more from the cache, and breaks what serves."""
-    size = _QUICK["impressions"] if quick else _SIZE
-    recipe = list(_QUICK["recipe"]) if quick else []
+    size = _QUICK_SIZE if quick else _SIZE
+    recipe = [word for field in _QUICK_RECIPE for word in ("--set", field)] if quick else []
     asked = ["demo", "--impressions", str(size), *recipe]
     with _home() as home:
         seconds = home.rankloop(*asked)

@@ -37,14 +37,13 @@ def evaluate(
     from pathlib import Path
 
     from monitoring.progress import step
-    from rankloop.bundle import Bundle
-    from rankloop.evaluation import Inputs, evaluate, write_report
+    from rankloop.evaluation import Champion, Inputs, evaluate, write_report
     from rankloop.recipe import Recipe
 
     with step("evaluate") as say:
         folders = [Path(artifact.path) for artifact in (tables, features, retrievers, ranker)]
-        inputs = Inputs.read(*folders, recipe=Recipe.from_mapping(recipe))
-        result = evaluate(inputs, Bundle.open(champion) if champion else None, say)
+        inputs = Inputs.read(Recipe.from_mapping(recipe), *folders)
+        result = evaluate(inputs, Champion.open(champion, say) if champion else None, say)
         record = result.write(Path(evaluation.path), seed=inputs.recipe.seed)
         write_report(result, inputs, folders[0], folders[3], Path(report.path))
         means = {name: interval["mean"] for name, interval in record["systems"]["candidate"].items()}

@@ -37,7 +37,7 @@ def package(
 
     with step("package") as say:
         folders = [Path(artifact.path) for artifact in (tables, features, retrievers, ranker)]
-        inputs = Inputs.read(*folders, recipe=Recipe.from_mapping(recipe))
+        inputs = Inputs.read(Recipe.from_mapping(recipe), *folders)
         bundle, now = Path(bento.path) / "bundle", datetime.now(UTC)
         manifest = pack(inputs, Path(evaluation.path), bundle, lineage=dict(tables.metadata), created_at=now)
         say(f"bundle {manifest.release_id}, {len(manifest.files)} files")

@@ -46,7 +46,7 @@ def step(name: str) -> Iterator[Say]:
     _tell(name, "done", **_spent(started))
 
 
-def _tell(name: str, event: str, text: str = "", **more: Any) -> None:
+def _tell(name: str, event: str, *, text: str = "", **more: Any) -> None:
     print(f"{name}: {text or event}", flush=True)
     if file := os.environ.get(EVENTS):
         line = json.dumps({"step": name, "event": event, "text": text, "at": time.time(), **more})
@@ -54,6 +54,6 @@ def _tell(name: str, event: str, text: str = "", **more: Any) -> None:
             stream.write(line + "\n")
 
 
-def _spent(started: float) -> dict[str, float]:
+def _spent(started: float) -> dict[str, Any]:
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {"seconds": time.monotonic() - started, "peak_mb": max(own, children) / 1024}

@@ -38,6 +38,6 @@ def code_version() -> str:
     for package in (rankloop, components):
         root = Path(str(package.__file__)).parent
         for file in sorted(root.rglob("*")):
-            if file.suffix in {".py", ".sql", ".yaml", ".json", ".html"}:
+            if file.suffix in {".py", ".sql", ".toml", ".j2", ".css"}:
                 digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]

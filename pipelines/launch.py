@@ -51,6 +51,7 @@ class Order:
         serve_api: Ray's dashboard.
         serve_url: where requests are answered.
         ray_address: the cluster to tune on; empty starts a local one for the step.
+        alone: compare with the popular baseline alone, as for a first release.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Order:
     serve_api: str = "http://127.0.0.1:8265"
     serve_url: str = "http://127.0.0.1:8000"
     ray_address: str = ""
+    alone: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """The pipeline's parameters, less the champion."""
@@ -119,7 +121,7 @@ def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = la
     history = History(home)
     parameters = order.parameters()
     inputs = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
-    champion = history.champion_for(inputs)
+    champion = "" if order.alone else history.champion_for(inputs)
     folder = _run_folder(home)
     request = {
         "parameters": parameters | {"champion": champion},

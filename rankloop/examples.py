@@ -88,4 +88,3 @@ def _append(
     lists.items.append(items)
     lists.grades.append(grades)
     lists.positions.append(positions)
-

@@ -59,7 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             SettingsError: an unknown field, a wrong type, or shares that leave no history.
         """
         try:
-            recipe = msgspec.convert(dict(mapping), cls)
+            recipe = msgspec.convert(_with_whole_numbers(dict(mapping)), cls)
         except msgspec.ValidationError as error:
             known = ", ".join(cls.__struct_fields__)
             raise SettingsError(f"recipe: {error}; its fields are {known}") from error
@@ -72,3 +72,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Plain data, for a pipeline parameter or a record."""
         mapping: dict[str, Any] = msgspec.to_builtins(self)
         return mapping
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The same data with 3.0 as 3: a pipeline's parameters travel as JSON numbers, which know no integers."""
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -11,6 +11,13 @@ def test_a_recipe_survives_the_trip_through_plain_data() -> None:
     assert Recipe.from_mapping(recipe.to_mapping()) == recipe
 
 
+def test_whole_numbers_that_travelled_as_floats_are_whole_again() -> None:
+    recipe = Recipe.from_mapping({"trials": 3.0, "tuning_seconds": 60.0, "policy": {"min_users": 30.0, "tolerance": 0.5}})
+    assert recipe == Recipe(trials=3, tuning_seconds=60.0, policy={"min_users": 30, "tolerance": 0.5})
+    assert isinstance(recipe.trials, int)
+    assert isinstance(recipe.policy["min_users"], int)
+
+
 def test_an_unknown_field_is_named_beside_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"`trial`.*trials"):
         Recipe.from_mapping({"trial": 4})

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from rankloop.bundle import Bundle, transplant
+from rankloop.bundle import transplant
 from rankloop.contracts import Tables
 from rankloop.errors import DataError
+from rankloop.evaluation.champion import Champion
 from rankloop.evaluation.measure import CatalogueRun, retriever_recall
 from rankloop.evaluation.systems import POPULAR, Test, Window
 from rankloop.examples import logged
@@ -50,7 +51,7 @@ class Inputs:
     recipe: Recipe
 
     @classmethod
-    def read(cls, tables: Path, features: Path, retrievers: Path, ranker: Path, recipe: Recipe) -> "Inputs":
+    def read(cls, recipe: Recipe, tables: Path, features: Path, retrievers: Path, ranker: Path) -> "Inputs":
         """Reads what the steps before wrote."""
         record = json.loads((ranker / "ranker" / "ranker.json").read_text())
         model = RANKERS[record["ranker"]].load(ranker / "ranker")
@@ -121,7 +122,7 @@ class Evaluation:
         return record
 
 
-def evaluate(inputs: Inputs, champion: Bundle | None, say: Say) -> Evaluation:
+def evaluate(inputs: Inputs, champion: Champion | None, say: Say) -> Evaluation:
     """Measures the candidate, the champion, the popular baseline and the logged order on the test window.
 
     The test window is looked at here and nowhere else: nothing is chosen by it but the verdict.
@@ -152,7 +153,7 @@ def evaluate(inputs: Inputs, champion: Bundle | None, say: Say) -> Evaluation:
     measured[POPULAR], runs[POPULAR] = test.run_popular(systems[CANDIDATE])
     if (shown := test.logged()) is not None:
         measured[shown.name] = shown
-    serving = champion.manifest.release_id if champion else None
+    serving = champion.release_id if champion else None
     policy = policy_of(recipe, window)
     verdict = decide(
         measured[CANDIDATE],
@@ -173,10 +174,10 @@ def policy_of(recipe: Recipe, window: Window) -> Policy:
     return Policy.of(changes | recipe.policy)
 
 
-def _systems(inputs: Inputs, champion: Bundle | None) -> dict[str, Recommender]:
+def _systems(inputs: Inputs, champion: Champion | None) -> dict[str, Recommender]:
     systems = {CANDIDATE: inputs.candidate()}
-    if champion is not None:
-        systems[champion.manifest.release_id] = transplant(champion, inputs.tables, inputs.fits.catalogue)
+    if champion is not None and champion.bundle is not None:
+        systems[champion.release_id] = transplant(champion.bundle, inputs.tables, inputs.fits.catalogue)
     return systems
 
 

@@ -42,8 +42,8 @@ class Blend(Retriever):
 
     An item that no retriever ranks is NaN. With equal ranks the source is the retriever named first.
 
-    A search is answered from its text: where a retriever that reads it finds `ENOUGH` items or more, those that do
-    not read it are not asked, for a list of what a person likes is no answer to a question.
+    A search is answered from its text: where a retriever that reads it finds anything, those that do not read it are
+    not asked, for a list of what a person likes is no answer to a question. Where nothing matches, they are.
 
     Args:
         retrievers: in the order of precedence, each with a name of its own; fitted, or to be fitted by `fit`.
@@ -69,8 +69,6 @@ class Blend(Retriever):
     name: ClassVar[str] = "blend"
     CONSTANT: ClassVar[int] = 60
     """Added to every rank: how little the first places weigh more than the next."""
-    ENOUGH: ClassVar[int] = 20
-    """Matches of a search text that make a list of their own; with fewer, the other retrievers fill it up."""
 
     def __init__(self, retrievers: Sequence[Retriever], *, depths: Mapping[str, int] | None = None, depth: int = 300) -> None:
         self.retrievers, self.depths, self.depth = tuple(retrievers), dict(depths or {}), depth
@@ -153,6 +151,6 @@ class Blend(Retriever):
         if request.query is None:
             return [ask(own) for own in self.retrievers]
         matches = {own.name: ask(own) for own in self.retrievers if own.reads_query}
-        if max(map(len, matches.values()), default=0) >= self.ENOUGH:
+        if any(map(len, matches.values())):
             return [matches.get(own.name, _NONE) for own in self.retrievers]
-        return [matches[own.name] if own.name in matches else ask(own) for own in self.retrievers]
+        return [_NONE if own.reads_query else ask(own) for own in self.retrievers]

@@ -32,6 +32,9 @@ def run(
     mapping: Mapping = "",
     recipe: Recipe = None,
     fields: Set = None,
+    alone: Annotated[
+        bool, typer.Option("--no-champion", help="Compare with the popular baseline alone, as for a first release.")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="Show also the comparisons that only inform.")] = False,
 ) -> None:
     """Run the release pipeline on a log: validate, train, tune, evaluate, gate, package, deploy.
@@ -63,7 +66,7 @@ def releases() -> None:
     out.print(table)
 
 
-def run_on(data: Given, recipe: dict[str, Any], settings: Settings) -> "RunResult":
+def run_on(data: Given, recipe: dict[str, Any], settings: Settings, *, alone: bool = False) -> "RunResult":
     """Runs the pipeline with the stack that is up, and shows each step as it ends."""
     from pipelines.launch import Order, run_release
     from services.cli.progress import Steps
@@ -74,6 +77,7 @@ def run_on(data: Given, recipe: dict[str, Any], settings: Settings) -> "RunResul
         serve_api=settings.dashboard_url,
         serve_url=settings.service_url,
         ray_address=settings.ray_address,
+        alone=alone,
     )
     with Steps() as steps:
         return run_release(order, settings.home, steps.take)

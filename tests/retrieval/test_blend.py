@@ -113,14 +113,12 @@ class _Reader(_Fixed):
     reads_query: ClassVar[bool] = True
 
 
-@pytest.mark.parametrize(("query", "matches", "sources"), [
-    ("piano", Blend.ENOUGH, {"text"}),
-    ("piano", Blend.ENOUGH - 1, {"text", "taste"}),
-    ("piano", 0, {"taste"}),
-    (None, Blend.ENOUGH, {"text", "taste"}),
+@pytest.mark.parametrize(("query", "text", "sources"), [
+    ("piano", (NAN, NAN, 1.0), ["text"]),
+    ("piano", (NAN, NAN, NAN), ["taste", "taste", "taste"]),
+    (None, (NAN, NAN, 1.0), ["text", "taste", "taste"]),
 ])  # fmt: skip
-def test_a_search_with_enough_matches_is_answered_by_its_text_alone(query, matches, sources):
-    text = [1.0] * matches + [NAN] * (2 * Blend.ENOUGH - matches)
-    blend = Blend([_Fixed("taste", *reversed(range(2 * Blend.ENOUGH))), _Reader("text", *reversed(text))])
-    found = blend.retrieve_with_sources(Request("ann", "job_search", None, query), 99)  # type: ignore[arg-type]
-    assert set(found.sources) == sources
+def test_a_search_is_answered_by_those_who_read_its_text_while_anything_matches(query, text, sources):
+    blend = Blend([_Fixed("taste", 3, 2, 1), _Reader("text", *text)])
+    found = blend.retrieve_with_sources(Request("ann", "job_search", None, query), 9)  # type: ignore[arg-type]
+    assert list(found.sources) == sources
