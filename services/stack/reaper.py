@@ -12,7 +12,7 @@ from services.stack.place import MARK
 __all__ = ["is_whole", "own_processes", "reap"]
 
 _LAST = "gcs_server"  # Ray's other processes ask it for leave to end
-_VITAL = {_LAST, "raylet"}
+_VITAL = {_LAST, "raylet", "haproxy"}
 
 
 def own_processes(mark: str) -> list[psutil.Process]:
@@ -36,7 +36,7 @@ def own_processes(mark: str) -> list[psutil.Process]:
 
 
 def is_whole(processes: Sequence[psutil.Process]) -> bool:
-    """Whether every process is there that nothing brings back once it has died."""
+    """Whether the processes are there without which nothing is answered; Serve brings back its own, HAProxy in half a minute."""
     return {_name(process) for process in processes} >= _VITAL
 
 
