@@ -31,7 +31,7 @@ __all__ = ["run"]
 
 _SIZE = 200_000
 _QUICK_SIZE = 30_000
-_QUICK_RECIPE = ("trials=3", "rounds=60", "judged_requests=150", "policy={min_users: 30}")
+_QUICK_RECIPE = ("trials=3", "rounds=60", "judged_requests=150", "policy={min_users: 30, min_requests: 50}")
 _PORTS = ("HTTP_PORT", "DASHBOARD_PORT", "RAY_PORT", "HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT")
 _LIMIT_S = 1_500
 

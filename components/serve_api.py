@@ -95,7 +95,9 @@ def _put(client: httpx.Client, serve_api: str, config: dict[str, Any]) -> None:
 def _status(client: httpx.Client, serve_api: str) -> tuple[str, str]:
     answer = client.get(serve_api + _APPLICATIONS)
     application = answer.json().get("applications", {}).get(APPLICATION, {}) if answer.is_success else {}
-    return application.get("status", "NOT_STARTED"), application.get("message", "")
+    deployments = application.get("deployments", {}).values()
+    messages = [application.get("message", ""), *(deployment.get("message", "") for deployment in deployments)]
+    return application.get("status", "NOT_STARTED"), " ".join(filter(None, messages))
 
 
 def _serving(client: httpx.Client, serve_url: str) -> str | None:

@@ -10,7 +10,13 @@ from hypothesis import settings
 settings.register_profile("rankloop", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rankloop")
 
-QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}
+QUIET = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,7 +41,6 @@ PACKAGES: Final = (
     "pyarrow",
     "pydantic-settings",
     "PyStemmer",
-    "safetensors",
     "scipy",
     "uvicorn",
 )

@@ -33,6 +33,7 @@ __all__ = ["Engine", "utc_now"]
 log = logging.getLogger(__name__)
 
 UNKNOWN_USER: Final = "unknown user: popular and lexical candidates only"
+NO_MATCH: Final = "no item matches the search text: list without it"
 UNTRAINED_SURFACE: Final = "surface not in the training log: order learned from the others"
 RANKER_FAILED: Final = "ranker failed: retrieval order"
 RANKER_FAILED_GIVEN: Final = "ranker failed: given order"
@@ -183,7 +184,8 @@ class Engine:
                 request, recommender.depth, allowed=recommender.rules.allowed(request)
             )
         ranked, failed = self._ranked(request, found.items, found.sources, k, RANKER_FAILED)
-        fallback = self._labelled([*self._reasons(request), *failed])
+        unmatched = [NO_MATCH] if self._unmatched(request, found.sources) else []
+        fallback = self._labelled([*self._reasons(request), *unmatched, *failed])
         moment = request.ts.isoformat()
         return Answer(request_id, self.release_id, moment, self._items(ranked, request.surface), fallback)
 
@@ -223,6 +225,11 @@ class Engine:
             yield UNKNOWN_USER
         if request.surface not in self._bundle.manifest.surfaces:
             yield UNTRAINED_SURFACE
+
+    def _unmatched(self, request: Request, sources: Sequence[str]) -> bool:
+        """Whether a search was answered by retrievers that do not read its text."""
+        readers = {own.name for own in self._bundle.recommender.blend.retrievers if own.reads_query}
+        return request.query is not None and readers.isdisjoint(sources)
 
     def _labelled(self, reasons: Sequence[str]) -> str | None:
         for reason in reasons:

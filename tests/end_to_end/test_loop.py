@@ -28,7 +28,16 @@ from rankloop.request import Request
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SIZE = ["--impressions", "30000"]
-RECIPE = ["--set", "trials=3", "--set", "rounds=60", "--set", "judged_requests=150", "--set", "policy={min_users: 30}"]
+RECIPE = [
+    "--set",
+    "trials=3",
+    "--set",
+    "rounds=60",
+    "--set",
+    "judged_requests=150",
+    "--set",
+    "policy={min_users: 30, min_requests: 50}",
+]
 
 
 @dataclass

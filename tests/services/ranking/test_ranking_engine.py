@@ -72,6 +72,20 @@ def test_a_closed_job_can_still_be_ranked_on_demand(engine: Engine) -> None:
     assert {item.item_id for item in answer.items} == {CLOSED, "piano-i1"}
 
 
+def test_a_search_that_matches_nothing_is_answered_without_its_text_and_says_so(engine: Engine) -> None:
+    answer = engine.search("xylophonequark", "logo-u1", 5, "job_search", request_id="r")
+    assert answer.fallback == "no item matches the search text: list without it"
+    assert answer.items
+    assert {item.source for item in answer.items}.isdisjoint({"bm25"})
+
+
+def test_a_search_that_matches_shows_only_matches(engine: Engine) -> None:
+    answer = engine.search("piano", "logo-u1", 50, "job_search", request_id="r")
+    assert answer.fallback is None
+    assert {item.source for item in answer.items} == {"bm25"}
+    assert {item.item_id.split("-")[0] for item in answer.items} == {"piano"}
+
+
 def test_an_unknown_user_is_counted_as_a_fallback(engine: Engine) -> None:
     answer = engine.recommend("nobody", 3, "job_feed", request_id="r")
     assert answer.fallback == "unknown user: popular and lexical candidates only"
