@@ -37,6 +37,9 @@ def session(address: str | None, *, cpus: int, data_bytes: int, temp: Path | Non
         cpus: cores of one that is started.
         data_bytes: what will be put into its memory.
         temp: where one that is started keeps sockets and logs; None takes a fresh folder, removed at the end.
+
+    Raises:
+        SettingsError: no Ray answers at the address.
     """
     with _quiet(), _environment(_ENVIRONMENT):
         if ray.is_initialized():
@@ -45,7 +48,7 @@ def session(address: str | None, *, cpus: int, data_bytes: int, temp: Path | Non
         folder = None if address else _folder(temp)
         try:
             if folder is None:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                _connect(str(address))
             else:
                 _start(folder, cpus, data_bytes)
             yield
@@ -69,6 +72,16 @@ def check_temp(temp: Path | None) -> None:
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _connect(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise SettingsError(
+            f"no Ray answers at {address} ({error.__cause__ or error}); start it, or mend the address; a cluster that asks "
+            "for a token needs RAY_AUTH_MODE=token and the token where Ray looks for it"
+        ) from error
 
 
 def _start(folder: Path, cpus: int, data_bytes: int) -> None:

@@ -130,6 +130,17 @@ def test_a_temp_folder_too_long_for_a_socket_is_refused(lists, tmp_path: Path):
         tune(*lists, budget=BUDGET, storage=tmp_path, rng=3, temp=tmp_path / ("x" * 100))
 
 
+def test_an_address_where_no_ray_answers_is_named(lists, tmp_path: Path, monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(SettingsError, match=r"no Ray answers at 10\.0\.0\.1:6379"):
+        tune(*lists, budget=BUDGET, storage=tmp_path, rng=3, address="10.0.0.1:6379")
+
+
 def test_lists_without_a_preference_are_refused_before_ray_is_started(lists, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     silent = lists[1]._replace(grades=np.zeros(2400, np.int32))
