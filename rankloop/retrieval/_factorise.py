@@ -83,7 +83,7 @@ def factorise(
     """
     by_user, by_item = confidences.tocsr(), confidences.T.tocsr()
     users, items = _Side(by_user, dims, loss), _Side(by_item, dims, loss)
-    X, Y = (side.start(rng) for side in (users, items))
+    X, Y = users.start(rng), np.zeros((len(items.indptr) - 1, dims), np.float32)
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
         for _ in range(sweeps):
             Y, X = items.solve(Y, X, steps, pool)
@@ -151,15 +151,17 @@ class _Side:
         seen_Y: Matrix = Y[seen]  # (rows, longest, d)
         diagonal: Matrix = shared + self.penalty[rows, None]  # (rows, d)
 
-        def normal(p: Matrix) -> Matrix:
-            observed: Matrix = np.einsum("rn,rnd->rd", np.einsum("rnd,rd->rn", seen_Y, p) * c, seen_Y)
-            return observed + diagonal * p
+        def observed(weight: Matrix) -> Matrix:
+            return np.asarray(np.einsum("rn,rnd->rd", weight, seen_Y), np.float32)
 
-        residual = np.einsum("rn,rnd->rd", c, seen_Y) - normal(x)
+        def predicted(p: Matrix) -> Matrix:
+            return np.asarray(np.vecdot(seen_Y, p[:, None, :]), np.float32)
+
+        residual: Matrix = observed(c - c * predicted(x)) - diagonal * x
         direction = residual / diagonal
         product = (residual * direction).sum(axis=1)
         for _ in range(steps):
-            image = normal(direction)
+            image = observed(c * predicted(direction)) + diagonal * direction
             step = _ratio(product, (direction * image).sum(axis=1))
             x = x + step * direction
             residual = residual - step * image
