@@ -98,7 +98,9 @@ def test_a_champion_measured_on_its_own_data_is_as_good_as_its_twin(packed: Path
     assert result.verdict.outcome == "pass", "it loses nothing, and still beats the popular baseline"
 
 
-def test_a_champion_this_version_cannot_open_holds_a_candidate_back(packed: Path, candidate_inputs: Inputs, tmp_path: Path) -> None:
+def test_a_champion_this_version_cannot_open_holds_a_candidate_back(
+    packed: Path, candidate_inputs: Inputs, tmp_path: Path
+) -> None:
     broken = tmp_path / "bundle"
     broken.mkdir()
     (broken / "manifest.json").write_bytes((packed / "manifest.json").read_bytes())

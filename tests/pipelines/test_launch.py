@@ -1,5 +1,6 @@
 """Starting the release pipeline: as YAML, and on this machine with a log that cannot be read."""
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 from kfp.local import cache
 
 from pipelines.events import STEPS, Event, read_events
-from pipelines.launch import Order, PipelineFailed, compile_release, run_release
+from pipelines.launch import Order, PipelineFailed, _last_words, compile_release, run_release
 from pipelines.local import CacheWatch
 
 ORDER = Order("contract", "")
@@ -59,24 +60,22 @@ def test_a_log_that_cannot_be_read_stops_the_run_with_the_step_and_the_reason(tm
     with pytest.raises(PipelineFailed, match=r"step ingest failed: .*items") as raised:
         run_release(replace(ORDER, path=str(data)), tmp_path / "home", seen.append)
     assert "run.log" in str(raised.value)
-    assert [event.event for event in seen if event.step == "ingest"][0] == "starts"
+    assert next(event.event for event in seen if event.step == "ingest") == "starts"
     assert seen[-1].event == "failed"
 
 
 def test_a_step_that_dies_before_it_can_speak_is_explained_by_its_last_error(tmp_path: Path) -> None:
-    from pipelines.launch import _last_words
-
-    (tmp_path / "run.log").write_text("    Traceback\n    ModuleNotFoundError: No module named 'x'\n\nRuntimeError: Pipeline failed\n")
+    lines = ("    Traceback", "    ModuleNotFoundError: No module named 'x'", "", "RuntimeError: Pipeline failed")
+    (tmp_path / "run.log").write_text("\n".join(lines))
     assert "ModuleNotFoundError: No module named 'x'" in _last_words([], tmp_path)
 
 
 def test_a_cached_step_is_told_by_the_line_that_kfp_logs(tmp_path: Path) -> None:
-    import logging
-
     source = Path(str(cache.__file__)).parent / "orchestrator" / "task_executor.py"
     assert "cache hit (key=" in source.read_text(), "KFP logs cache hits in other words now; change CacheWatch"
     file = tmp_path / "events.jsonl"
-    record = logging.LogRecord("root", logging.INFO, "", 0, "Task build-features cache hit (key=1); skipping execution.", (), None)
+    said = "Task build-features cache hit (key=1); skipping execution."
+    record = logging.LogRecord("root", logging.INFO, "", 0, said, (), None)
     before = time.time()
     assert CacheWatch(str(file)).filter(record)
     (event,), _ = read_events(file)
