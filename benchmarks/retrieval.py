@@ -136,10 +136,10 @@ def gowalla(folder: Path, quick: bool) -> Part:
     items = 1 + max(max(row, default=0) for row in (*train, *test))
     matrix = matrix_of(train, items)
     settings = dict(GOWALLA, dims=32) if quick else GOWALLA
-    ours, seconds = _timed(lambda: Als(**settings).fit_matrix(matrix, rng=np.random.default_rng(0)))
-    figures = _at_20(ours.user_factors, ours.item_factors, matrix, test) | {"fit_s": seconds}
-    theirs, seconds = _timed(lambda: _implicit(matrix, settings))
-    versus = {"implicit ALS": _at_20(*theirs, matrix, test) | {"fit_s": seconds}}
+    ours, cost = _with_cost(lambda: Als(**settings).fit_matrix(matrix, rng=np.random.default_rng(0)))
+    figures = _at_20(ours.user_factors, ours.item_factors, matrix, test) | cost
+    theirs, their_cost = _with_cost(lambda: _implicit(matrix, settings))
+    versus = {"implicit ALS": _at_20(*theirs, matrix, test) | their_cost}
     published = {
         "popularity": (0.0416, 0.0317),
         "MF-BPR": (0.1627, 0.1378),
@@ -153,7 +153,7 @@ def gowalla(folder: Path, quick: bool) -> Part:
     bars = [
         Bar.at_least("Gowalla Recall@20 of ALS", figures["recall@20"], 0.17),
         Bar.at_least("Gowalla Recall@20 of ALS less implicit's", ahead, -0.001),
-        Bar.at_most("Gowalla fit seconds of ALS / implicit's", figures["fit_s"] / seconds, 1.0),
+        Bar.at_most("Gowalla fit seconds of ALS / implicit's", cost["fit_s"] / their_cost["fit_s"], 1.0),
     ]
     return figures, versus, bars
 
@@ -253,3 +253,10 @@ def _some(queries: Queries, most: int | None) -> Queries:
 def _timed(do: Callable[[], T]) -> tuple[T, float]:
     begin = time.perf_counter()
     return do(), time.perf_counter() - begin
+
+
+def _with_cost(do: Callable[[], T]) -> tuple[T, dict[str, float]]:
+    """Seconds on the clock and of all cores together: on a busy machine only the second can be compared."""
+    begin = time.process_time()
+    done, seconds = _timed(do)
+    return done, {"fit_s": seconds, "fit_cpu_s": time.process_time() - begin}

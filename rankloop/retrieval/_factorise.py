@@ -134,10 +134,9 @@ class _Side:
 
     def solve(self, X: Matrix, Y: Matrix, steps: int, pool: ThreadPoolExecutor) -> tuple[Matrix, Matrix]:
         """This side's factors for the other's `Y`, from the start `X`; and `Y` in the basis that both now have."""
-        values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
-        basis = vectors.astype(np.float32)
+        values, basis = np.linalg.eigh(Y.T @ Y)
         X, Y = X @ basis, Y @ basis
-        shared = (self.loss.unobserved * np.maximum(values, 0)).astype(np.float32)
+        shared = np.float32(self.loss.unobserved) * np.maximum(values, 0)
         solved = np.zeros_like(X)
 
         def batch(rows: Codes) -> None:
