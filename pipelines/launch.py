@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ class RunResult:
         steps: in the pipeline's order.
         verdict: `pass`, `fail` or `not enough evidence`.
         evaluation: the recorded numbers and the gate's reasons, as `evaluate` wrote them.
-        report: the HTML page.
+        report: the HTML page, `<folder>/report.html`.
         release_id: what serves now; None where the gate did not pass.
         seconds: from start to end.
     """
@@ -255,7 +256,7 @@ def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds:
         steps=tuple(steps.values()),
         verdict=outputs["verdict"],
         evaluation=evaluation,
-        report=Path(outputs["report"]),
+        report=Path(shutil.copyfile(outputs["report"], folder / "report.html")),
         release_id=steps["deploy"].facts.get("release_id"),
         seconds=seconds,
     )
