@@ -9,10 +9,14 @@ import httpx
 
 from rankloop.errors import StackError
 
-__all__ = ["APPLICATION", "put_into_service"]
+__all__ = ["APPLICATION", "PATH", "configuration", "put_into_service"]
 
 APPLICATION: Final = "ranking"
-_APPLICATIONS: Final = "/api/serve/applications/"
+"""The Serve application that answers requests."""
+
+PATH: Final = "/api/serve/applications/"
+"""Where Ray's dashboard takes the whole list of applications."""
+
 _BUILDER: Final = "services.ranking.serve_app:build"
 _REFUSED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 
@@ -51,7 +55,9 @@ def put_into_service(
         if _serving(client, serve_url) == release_id:
             say(f"{release_id} already serves at {serve_url}")
             return time.monotonic() - started
-        _put(client, serve_api, _config(bento, serve_url, options or {}))
+        arguments = {"bento": bento, **(options or {})}
+        application = {"name": APPLICATION, "route_prefix": "/", "import_path": _BUILDER, "args": arguments}
+        _put(client, serve_api, configuration(serve_url, [application]))
         waited_for = ""
         while time.monotonic() - started < seconds:
             status, message = _status(client, serve_api)
@@ -66,26 +72,20 @@ def put_into_service(
     raise StackError(f"{release_id} did not answer at {serve_url} within {seconds:.0f} s; see `rankloop logs`")
 
 
-def _config(bento: str, serve_url: str, options: dict[str, Any]) -> dict[str, Any]:
+def configuration(serve_url: str, applications: list[dict[str, Any]]) -> dict[str, Any]:
+    """The body that makes these the only applications, answering at `serve_url`."""
     address = urlsplit(serve_url)
     return {
         "proxy_location": "HeadOnly",
         "http_options": {"host": address.hostname, "port": address.port},
         "logging_config": {"encoding": "TEXT", "log_level": "INFO", "enable_access_log": False},
-        "applications": [
-            {
-                "name": APPLICATION,
-                "route_prefix": "/",
-                "import_path": _BUILDER,
-                "args": {"bento": bento, **options},
-            }
-        ],
+        "applications": applications,
     }
 
 
 def _put(client: httpx.Client, serve_api: str, config: dict[str, Any]) -> None:
     try:
-        answer = client.put(serve_api + _APPLICATIONS, json=config)
+        answer = client.put(serve_api + PATH, json=config)
     except httpx.TransportError as error:
         raise StackError(f"Ray's dashboard at {serve_api} does not answer ({error}); is the stack up? `rankloop up`") from error
     if answer.is_error:
@@ -93,7 +93,7 @@ def _put(client: httpx.Client, serve_api: str, config: dict[str, Any]) -> None:
 
 
 def _status(client: httpx.Client, serve_api: str) -> tuple[str, str]:
-    answer = client.get(serve_api + _APPLICATIONS)
+    answer = client.get(serve_api + PATH)
     application = answer.json().get("applications", {}).get(APPLICATION, {}) if answer.is_success else {}
     deployments = application.get("deployments", {}).values()
     messages = [application.get("message", ""), *(deployment.get("message", "") for deployment in deployments)]

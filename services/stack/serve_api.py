@@ -1,18 +1,14 @@
 """Ray Serve's REST API, as the stack uses it: what is declared, what runs, declare, delete."""
 
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
+from components.serve_api import PATH, configuration
 from rankloop.errors import StackError
 from services.settings import Settings
 
-__all__ = ["APPLICATION", "ServeApi"]
-
-APPLICATION: Final = "ranking"
-"""The Serve application that answers requests."""
-
-_PATH: Final = "/api/serve/applications/"
+__all__ = ["ServeApi"]
 
 
 class ServeApi:
@@ -24,7 +20,7 @@ class ServeApi:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._url = settings.dashboard_url + _PATH
+        self._url = settings.dashboard_url + PATH
 
     def details(self, *, seconds: float = 5.0) -> dict[str, Any] | None:
         """What Serve says of itself; None where it does not answer."""
@@ -46,12 +42,7 @@ class ServeApi:
         Raises:
             StackError: the dashboard refuses or does not answer.
         """
-        body = {
-            "proxy_location": "HeadOnly",
-            "http_options": {"host": "127.0.0.1", "port": self._settings.http_port},
-            "logging_config": {"encoding": "TEXT", "log_level": "INFO", "enable_access_log": False},
-            "applications": applications,
-        }
+        body = configuration(self._settings.service_url, applications)
         try:
             answer = httpx.put(self._url, json=body, timeout=self._settings.start_seconds)
         except httpx.TransportError as error:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from components.serve_api import APPLICATION
 from rankloop.errors import StackError
 from services.settings import Settings
 from services.stack.head import start_head
 from services.stack.place import Place
 from services.stack.ports import assert_free
 from services.stack.reaper import is_whole, own_processes, reap
-from services.stack.serve_api import APPLICATION, ServeApi
+from services.stack.serve_api import ServeApi
 from services.stack.watch import StackStatus, as_started, status
 
 __all__ = ["down", "up"]

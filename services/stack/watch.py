@@ -12,10 +12,11 @@ from typing import Any, Final
 import httpx
 import psutil
 
+from components.serve_api import APPLICATION
 from services.settings import Settings
 from services.stack.place import Place
 from services.stack.reaper import is_whole, own_processes
-from services.stack.serve_api import APPLICATION, ServeApi
+from services.stack.serve_api import ServeApi
 
 __all__ = ["LogLine", "ProcessStatus", "StackStatus", "logs", "status"]
 
