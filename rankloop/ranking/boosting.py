@@ -11,6 +11,7 @@ import numpy.typing as npt
 from rankloop.errors import ModelError
 from rankloop.metrics import ndcg
 from rankloop.ranking.base import Judged
+from rankloop.ranking.curves import best_round
 
 __all__ = ["CUT", "EVERY", "LABEL_GAIN", "Boosting", "BoostingRun", "seed_of"]
 
@@ -45,7 +46,7 @@ class Boosting:
 
     Attributes:
         rounds: trees at most.
-        patience: rounds without a better validation nDCG@10 before it stops; 0 never stops early.
+        patience: rounds without a better validation nDCG@10 (as the mean of five looks) before it stops; 0 never stops.
         learning_rate: what share of each tree is added.
         num_leaves: leaves of a tree at most.
         min_data_in_leaf: rows in a leaf at least.
@@ -59,7 +60,7 @@ class Boosting:
     """
 
     rounds: int = 300
-    patience: int = 50
+    patience: int = 75
     learning_rate: float = 0.06
     num_leaves: int = 15
     min_data_in_leaf: int = 50
@@ -154,18 +155,18 @@ class BoostingRun:
 
         Ends when the rounds are used up, no tree can be split further, or patience is. nDCG is NaN without validation.
         """
-        best, best_round, looked, rounds = -np.inf, 0, 0, self._boosting.rounds
+        shown: list[tuple[int, float]] = []
+        looked, rounds = 0, self._boosting.rounds
         exhausted = False
         while not exhausted and looked < rounds:
             exhausted = self.booster.update()
             grown = self.booster.current_iteration()
             if grown == looked or (grown % EVERY and grown < rounds and not exhausted):
                 continue
-            value, looked = self._ndcg(), grown
-            yield grown, value
-            if value > best:
-                best, best_round = value, grown
-            if self._boosting.patience and best_round and grown - best_round >= self._boosting.patience:
+            looked = grown
+            shown.append((grown, self._ndcg()))
+            yield shown[-1]
+            if self._boosting.patience and self._validation and grown - best_round(tuple(shown)) >= self._boosting.patience:
                 return
 
     def _ndcg(self) -> float:

@@ -6,11 +6,9 @@ from collections.abc import Set as AbstractSet
 from typing import Literal, NamedTuple
 
 from rankloop.errors import SettingsError
+from rankloop.ranking.curves import Curve, steadied
 
-__all__ = ["Curve", "Standing", "rungs", "standings"]
-
-Curve = tuple[tuple[int, float], ...]
-"""(rounds grown, validation nDCG@10), in order of rounds."""
+__all__ = ["Standing", "rungs", "standings"]
 
 
 class Standing(NamedTuple):
@@ -51,7 +49,7 @@ def standings(curves: Sequence[Curve], ended: AbstractSet[int], at: Sequence[int
     those has reached the rung or is out, trial i is undecided and goes on, and what it shows beyond a rung that it
     turns out not to have passed is cut away. So any schedule on any number of cores comes to the same standings.
 
-        trial i passes rung r when its best value up to r is among the first ceil(m / reduction) of the m trials
+        trial i passes rung r when its best steadied value up to r is among the first ceil(m / reduction) of the m trials
         0..i that arrived at r
 
     Args:
@@ -90,7 +88,7 @@ def _climb(
             for later in range(place, len(at)):
                 arrivals[later] = None
             return Standing("ended" if ended and last < rung else "open", curve)
-        value = max((value for rounds, value in curve if rounds <= rung), default=-math.inf)
+        value = max((value for rounds, value in steadied(curve) if rounds <= rung), default=-math.inf)
         better = sum(other > value for other in peers.values())
         peers[trial] = value
         if better >= math.ceil(len(peers) / reduction):

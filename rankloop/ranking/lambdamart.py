@@ -14,6 +14,7 @@ from rankloop.errors import ModelError, NotFitted
 from rankloop.ranking.base import Judged, Matrix, Ranker
 from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.checks import check_judged, check_names, check_width, with_preferences
+from rankloop.ranking.curves import best_round
 from rankloop.ranking.trees import Forest
 
 __all__ = ["LambdaMart"]
@@ -41,7 +42,7 @@ class LambdaMart(Ranker):
     Attributes:
         boosting: how it was grown.
         curve: (rounds, validation nDCG@10) as it was grown; empty without validation.
-        rounds: trees kept.
+        rounds: trees kept: where the mean of the last five looks was best.
 
     Source: C. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82; G. Ke et al., "LightGBM", NeurIPS
     2017; Z. Hu et al., "Unbiased LambdaMART", WWW 2019.
@@ -74,7 +75,7 @@ class LambdaMart(Ranker):
         self._forest: Forest | None = None
 
     def fit(self, train: Judged, validation: Judged | None = None, *, rng: np.random.Generator) -> Self:
-        """Grows the trees; keeps those up to the best validation nDCG@10.
+        """Grows the trees; keeps those up to the best validation nDCG@10, as the mean of five looks.
 
         Args:
             train: what to learn from; requests whose grades are all alike are left out.
@@ -188,11 +189,6 @@ class LambdaMart(Ranker):
 
     def _gains(self) -> npt.NDArray[np.float64]:
         return np.asarray(self._fitted().feature_importance("gain"), np.float64)
-
-
-def best_round(curve: tuple[tuple[int, float], ...]) -> int:
-    """The rounds of the highest value, the fewest of equals."""
-    return max(curve, key=lambda look: (look[1], -look[0]))[0]
 
 
 def _sha256(text: str) -> str:

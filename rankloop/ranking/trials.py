@@ -14,7 +14,8 @@ import polars as pl
 from rankloop.errors import ModelError
 from rankloop.ranking.base import Judged
 from rankloop.ranking.boosting import CUT, Boosting
-from rankloop.ranking.halving import Curve, Standing, standings
+from rankloop.ranking.curves import Curve, best_round, steadied
+from rankloop.ranking.halving import Standing, standings
 
 __all__ = ["Best", "Trials", "fingerprint"]
 
@@ -27,11 +28,13 @@ class Best(NamedTuple):
     Attributes:
         trial: its number, from 0.
         rounds: trees grown at that look.
-        ndcg: the validation nDCG@10.
+        steady: the mean nDCG@10 of the five looks that end there: what the best is chosen by.
+        ndcg: the validation nDCG@10 at that look.
     """
 
     trial: int
     rounds: int
+    steady: float
     ndcg: float
 
 
@@ -88,25 +91,27 @@ class Trials:
         return standings(curves, self._ended, self._rungs, self._reduction)
 
     def best(self) -> Best:
-        """The highest nDCG that counts; of equals the trial with the lowest number, then the fewest rounds.
+        """The highest steadied nDCG that counts; of equals the trial with the lowest number, then the fewest rounds.
 
         Raises:
             ModelError: no trial has shown anything.
         """
-        looks = [Best(trial, rounds, ndcg) for trial, standing in enumerate(self.standings()) for rounds, ndcg in standing.curve]
+        looks = [
+            Best(trial, rounds, steady, ndcg)
+            for trial, standing in enumerate(self.standings())
+            for (rounds, ndcg), (_, steady) in zip(standing.curve, steadied(standing.curve), strict=True)
+        ]
         if not looks:
             raise ModelError("no trial has shown a result; give the search more seconds")
-        return max(looks, key=lambda look: (look.ndcg, -look.trial, -look.rounds))
+        return max(looks, key=lambda look: (look.steady, -look.trial, -look.rounds))
 
     def table(self) -> pl.DataFrame:
-        """One row a trial: its state, rounds that count, best round, best nDCG, and its settings."""
+        """One row a trial: its state, rounds that count, best round, nDCG there and steadied, and its settings."""
         rows = []
         for trial, standing in enumerate(self.standings()):
-            top = max(standing.curve, key=lambda look: (look[1], -look[0]), default=(0, float("nan")))
-            shown = {"rounds": standing.curve[-1][0] if standing.curve else 0, "best_round": top[0], NDCG: top[1]}
             settings = asdict(self.plan[trial])
             settings["rounds_allowed"] = settings.pop("rounds")
-            rows.append({"trial": trial, "state": standing.state} | shown | settings)
+            rows.append({"trial": trial, "state": standing.state} | _summary(standing.curve) | settings)
         return pl.DataFrame(rows)
 
     def curves(self) -> pl.DataFrame:
@@ -136,6 +141,13 @@ class Trials:
         self._kept.add(trial)
         if record["ended"]:
             self._ended.add(trial)
+
+
+def _summary(curve: Curve) -> dict[str, float]:
+    if not curve:
+        return {"rounds": 0, "best_round": 0, NDCG: float("nan"), "steady": float("nan")}
+    best = best_round(curve)
+    return {"rounds": curve[-1][0], "best_round": best, NDCG: dict(curve)[best], "steady": dict(steadied(curve))[best]}
 
 
 def fingerprint(train: Judged, validation: Judged, settings: dict[str, Any]) -> str:

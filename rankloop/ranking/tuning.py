@@ -9,13 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import ray
 from ray import tune as ray_tune
 from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
 
 from rankloop.errors import ModelError, SettingsError
 from rankloop.ranking.base import Judged
 from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.checks import check_judged, check_names, with_preferences
+from rankloop.ranking.curves import steadied
 from rankloop.ranking.halving import rungs
 from rankloop.ranking.lambdamart import LambdaMart
 from rankloop.ranking.session import check_temp, cores, session
@@ -64,7 +67,7 @@ class Tuned:
         best_ranker: fitted with the best settings, cut at the best round.
         best_config: those settings; `rounds` is the best round.
         best_trial: its number.
-        ndcg: its validation nDCG@10; optimistic, as the best of many.
+        ndcg: its validation nDCG@10; somewhat optimistic, as the best of many.
         trials: one row a trial (`Trials.table`).
         curves: one row a look (`Trials.curves`).
         seconds: of this call.
@@ -230,10 +233,11 @@ def _run(search: _Search, trials: Trials, lists: tuple[Judged, Judged], budget: 
     shutil.rmtree(folder, ignore_errors=True)  # Tune's own files of an interrupted run; nothing is read from them
     tuner = ray_tune.Tuner(
         ray_tune.with_parameters(_Trial, lists=[_bare(judged) for judged in lists], search=search),
-        param_space={"trial": ray_tune.grid_search(todo)},
         tune_config=ray_tune.TuneConfig(
+            num_samples=len(todo),
+            search_alg=_InOrder(todo),
             scheduler=_Halving(trials, say),
-            max_concurrent_trials=budget.cpus,
+            max_concurrent_trials=budget.cpus or _cluster_cores(),
             time_budget_s=budget.seconds,
             reuse_actors=True,
         ),
@@ -248,6 +252,11 @@ def _run(search: _Search, trials: Trials, lists: tuple[Judged, Judged], budget: 
     if errors := tuner.fit().errors:
         raise ModelError(f"{len(errors)} trials failed twice; the first with: {errors[0]}; see {folder}")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cluster_cores() -> int:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 1))
 
 
 def _bare(judged: Judged) -> Judged:
@@ -278,6 +287,23 @@ class _Trial(ray_tune.Trainable):
         return {"looks": looks, "ended": True, "done": True}  # Tune says done of trials that it stops, too
 
 
+class _InOrder(Searcher):
+    """Hands out the trials in order, each when a core is free: a trial waits little for those before it."""
+
+    def __init__(self, todo: list[int]) -> None:
+        super().__init__()
+        self._todo = list(reversed(todo))
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        return {"trial": self._todo.pop()} if self._todo else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Learns nothing: the plan is fixed."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes nothing: a search is resumed from its own record."""
+
+
 class _Halving(FIFOScheduler):
     """Tells Tune which trials to stop; the decisions are those of `Trials`, a pure function of what was shown."""
 
@@ -300,11 +326,10 @@ class _Halving(FIFOScheduler):
     def _show(self, trial: Any, result: dict[str, Any]) -> None:
         looks, ended = result.get("looks", ()), result.get("ended", False)
         for over in self._trials.show(trial.config["trial"], looks, ended=ended):
-            curve = self._trials.standings()[over].curve
-            top = max(ndcg for _, ndcg in curve)
-            best = self._trials.best()
+            curve, best = self._trials.standings()[over].curve, self._trials.best()
+            top = max(ndcg for _, ndcg in steadied(curve))
             of = f"trial {over + 1}/{len(self._trials.plan)}"
-            self._say(f"{of} ndcg@10 {top:.4f} after {curve[-1][0]} rounds, best {best.ndcg:.4f} (trial {best.trial + 1})")
+            self._say(f"{of} ndcg@10 {top:.4f} after {curve[-1][0]} rounds, best {best.steady:.4f} (trial {best.trial + 1})")
 
 
 def _size(lists: tuple[Judged, Judged]) -> int:

@@ -105,8 +105,8 @@ def importance(shares: Mapping[str, float]) -> str | None:
         return svg(drawn, "importance", "Share of the gain by feature")
 
 
-def tuning(trials: Sequence[Trial], best: int | None) -> str | None:
-    """Validation nDCG@10 by rounds, a line a trial; None without trials."""
+def tuning(trials: Sequence[Trial], best: int | None, kept: int | None = None) -> str | None:
+    """Validation nDCG@10 by rounds, a line a trial, the best one marked at the rounds kept; None without trials."""
     shown = [trial for trial in trials if trial.curve]
     if not shown:
         return None
@@ -120,7 +120,7 @@ def tuning(trials: Sequence[Trial], best: int | None) -> str | None:
             if trial.state == "stopped":
                 axes.plot(rounds[-1:], values[-1:], "x", color=COLOURS["muted"], markersize=6, markeredgewidth=1.5)
             if own:
-                at = int(np.argmax(values))
+                at = rounds.index(kept) if kept in rounds else int(np.argmax(values))
                 axes.plot(rounds[at], values[at], "o", color=COLOURS["candidate"], markersize=7, zorder=4)
                 said = f"trial {trial.number + 1}: {values[at]:.4f} at {rounds[at]} rounds"
                 axes.annotate(said, (rounds[at], values[at]), (0, 9), textcoords="offset points", ha="center", fontsize=9)

@@ -116,7 +116,7 @@ class ReportInput:
         importance: share of the gain by feature.
         trials: the tuning's trials.
         best_trial: the number of the best, None without tuning.
-        settings: the best trial's settings by name.
+        settings: the best trial's settings by name; `rounds` is marked in the figure of the trials.
         retrievers: recall of each retriever, and of the blend.
         data: rows of each table and split.
         quarantine: rows put aside, by table and rule.

@@ -42,7 +42,7 @@ def _figures(report: ReportInput) -> Mapping[str, Markup | None]:
         "by_cut": figures.by_cut(report.systems),
         "by_slice": figures.by_slice(report.slices),
         "importance": figures.importance(report.importance),
-        "tuning": figures.tuning(report.trials, report.best_trial),
+        "tuning": figures.tuning(report.trials, report.best_trial, _whole(report.settings.get("rounds"))),
         "exposure": figures.exposure(report.systems),
     }
     # the only text that is not escaped: SVG drawn here, in which matplotlib has escaped the names
@@ -75,6 +75,10 @@ def _number(value: Cell, digits: int = 4) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _whole(value: Cell) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _signed(value: float | None) -> str:

@@ -77,13 +77,18 @@ def test_one_in_three_passes_a_rung():
 
 
 def test_a_trial_that_ended_below_a_rung_is_compared_with_its_best():
-    early, late = ((5, 0.9),), ((5, 0.1), (10, 0.5), (30, 0.6))
+    early, late = ((5, 0.9),), ((5, 0.1), (10, 0.9), (30, 0.9))
     assert [standing.state for standing in standings([early, late], {0, 1}, (10,), 3)] == ["ended", "stopped"]
 
 
 def test_a_trial_waits_for_those_before_it():
     running, ahead = ((5, 0.1),), ((5, 0.5), (10, 0.6), (30, 0.7))
     assert standings([running, ahead], set(), (10,), 3)[1].state == "open"
+
+
+def test_a_lucky_look_is_no_rung_passed():
+    steady, lucky = ((5, 0.5), (10, 0.5)), ((5, 0.1), (10, 0.8))
+    assert [standing.state for standing in standings([steady, lucky], set(), (10,), 3)] == ["open", "stopped"]
 
 
 def test_an_equal_value_passes():
@@ -107,7 +112,9 @@ def test_the_best_of_equals_is_the_first_trial_with_the_fewest_rounds(tmp_path):
     trials = Trials([Boosting()] * 2, (), 3, tmp_path)
     trials.show(1, [(5, 0.5)], ended=True)
     trials.show(0, [(5, 0.4), (10, 0.5), (15, 0.5)], ended=True)
-    assert trials.best() == Best(0, 10, 0.5)
+    assert trials.best() == Best(1, 5, 0.5, 0.5)  # trial 0 is steady at (0.4 + 0.5 + 0.5) / 3
+    trials.show(0, [(5, 0.5), (10, 0.5)], ended=True)
+    assert trials.best() == Best(0, 5, 0.5, 0.5)
 
 
 def test_a_search_without_a_result_says_so(tmp_path):
