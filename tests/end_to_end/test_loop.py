@@ -83,6 +83,13 @@ def _home_of(process: psutil.Process) -> str | None:
         return None
 
 
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
@@ -163,8 +170,25 @@ def test_a_second_run_with_nothing_changed_is_served_from_the_cache(loop: Loop) 
     assert f"{before} serves" in done.stdout
 
 
+def test_an_interrupted_run_stops_at_once_and_goes_on_where_it_was(loop: Loop) -> None:
+    words = ["run", loop.demo["data"]["path"], *RECIPE, "--set", "trials=5"]
+    command = [sys.executable, "-c", "from services.cli import main; main()", *words]
+    with subprocess.Popen(command, env=loop.environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if "trials to run" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        running.stdout.read()
+    assert running.returncode == 130
+    assert [process for process in loop.processes() if "pipelines.local" in _command(process)] == []
+    done = loop.rankloop(*words)
+    assert done.returncode in (0, 3), done.stdout + done.stderr  # the gate may find no difference to the first release
+    assert done.stdout.count("cached") >= 3
+
+
 def test_a_killed_replica_comes_back_by_itself(loop: Loop) -> None:
-    replicas = [process for process in loop.processes() if "ServeReplica" in " ".join(process.cmdline())]
+    replicas = [process for process in loop.processes() if "ServeReplica" in _command(process)]
     assert replicas
     for process in replicas:
         process.send_signal(signal.SIGKILL)
@@ -176,7 +200,7 @@ def test_a_killed_replica_comes_back_by_itself(loop: Loop) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    alive = [process.pid for process in loop.processes() if "ServeReplica" in " ".join(process.cmdline())]
+    alive = [process.pid for process in loop.processes() if "ServeReplica" in _command(process)]
     assert alive
     assert not set(alive) & {process.pid for process in replicas}
     assert httpx.get(f"{loop.url}/readyz", timeout=5).is_success
@@ -188,6 +212,17 @@ def test_the_terminal_shows_a_readable_list(loop: Loop) -> None:
     assert loop.demo["release_id"] in done.stdout
     assert "title" in done.stdout
     assert "bm25" in done.stdout
+
+
+def test_a_start_that_is_killed_halfway_is_taken_over(loop: Loop) -> None:
+    assert loop.rankloop("down", seconds=90).returncode == 0
+    command = [sys.executable, "-c", "from services.cli import main; main()", "up"]
+    with subprocess.Popen(command, env=loop.environment, stdout=subprocess.DEVNULL) as starting:
+        time.sleep(5)
+        starting.kill()
+    done = loop.rankloop("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert httpx.get(f"{loop.url}/readyz", timeout=5).is_success, "the last release is back"
 
 
 def test_down_leaves_no_process_and_no_bound_port(loop: Loop) -> None:
