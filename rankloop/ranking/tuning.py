@@ -14,9 +14,10 @@ from ray import tune as ray_tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from rankloop.errors import ModelError, SettingsError
+from rankloop.errors import ModelError
 from rankloop.ranking.base import Judged
 from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
+from rankloop.ranking.budget import Budget
 from rankloop.ranking.checks import check_judged, check_names, with_preferences
 from rankloop.ranking.curves import steadied
 from rankloop.ranking.halving import rungs
@@ -31,32 +32,6 @@ _FORMAT: Final = 1
 _STEP_S: Final = 0.3
 """Seconds a trial grows trees before it reports; it changes no result, only how often Tune is asked."""
 _SAME: Final = 1e-6
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much may be tried.
-
-    Attributes:
-        trials: settings tried, the given ones first.
-        rounds: trees a trial may grow.
-        seconds: a safety net for the whole search; when it tears, the result depends on the machine, and says so.
-        reduction: one in this many trials passes a rung.
-        cpus: cores to use, one a trial; None uses all there are.
-    """
-
-    trials: int = 12
-    rounds: int = 300
-    seconds: float = 900.0
-    reduction: int = 3
-    cpus: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("trials", "rounds", "seconds"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"budget: {name} is {getattr(self, name)}; it must be above 0")
-        if self.cpus is not None and self.cpus < 1:
-            raise SettingsError(f"budget: cpus is {self.cpus}; at least 1, or None for all there are")
 
 
 @dataclass(frozen=True)
