@@ -44,7 +44,7 @@ def evaluate(
         folders = [Path(artifact.path) for artifact in (tables, features, retrievers, ranker)]
         inputs = Inputs.read(Recipe.from_mapping(recipe), *folders)
         result = evaluate(inputs, Champion.open(champion, say) if champion else None, say)
-        record = result.write(Path(evaluation.path), seed=inputs.recipe.seed)
+        record = result.write(Path(evaluation.path))
         write_report(result, inputs, folders[0], folders[3], Path(report.path))
         means = {name: interval["mean"] for name, interval in record["systems"]["candidate"].items()}
         Path(metrics.path).write_text(json.dumps(means))

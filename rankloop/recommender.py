@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rankloop.features import Assembler
 from rankloop.ranking.base import Ranker
 from rankloop.request import Request
-from rankloop.retrieval import Blend
+from rankloop.retrieval import Blend, SourcedCandidates
 from rankloop.rules import Rules
 
 __all__ = ["Ranked", "Recommender"]
@@ -52,8 +52,12 @@ class Recommender:
 
     def recommend(self, request: Request, k: int) -> Ranked:
         """The `k` best allowed items; fewer when fewer are allowed or no retriever has anything to say."""
-        found = self.blend.retrieve_with_sources(request, self.depth, allowed=self.rules.allowed(request))
+        found = self.candidates(request)
         return self.rank(request, found.items, found.sources, k)
+
+    def candidates(self, request: Request) -> SourcedCandidates:
+        """What the ranker sees: at most `depth` allowed items, with the retriever that proposed each."""
+        return self.blend.retrieve_with_sources(request, self.depth, allowed=self.rules.allowed(request))
 
     def rank(self, request: Request, items: npt.NDArray[np.int64], sources: Sequence[str], k: int | None = None) -> Ranked:
         """Orders given candidates; ties keep the order in which they were given."""

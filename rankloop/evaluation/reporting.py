@@ -40,7 +40,7 @@ def write_report(result: Evaluation, inputs: Inputs, tables: Path, ranker: Path,
         title="Release candidate",
         facts=_facts(inputs, best),
         verdict=result.verdict,
-        systems=tuple(_systems(result, seed)),
+        systems=tuple(_systems(result)),
         slices=tuple(_slices(result, seed)),
         importance=inputs.ranker.importance(),
         trials=tuple(_trials(ranker)),
@@ -69,8 +69,8 @@ def _facts(inputs: Inputs, best: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _systems(result: Evaluation, seed: int) -> Iterator[System]:
-    for name, metrics in result.intervals(seed=seed).items():
+def _systems(result: Evaluation) -> Iterator[System]:
+    for name, metrics in result.intervals.items():
         estimates = {metric: Estimate.of(interval) for metric, interval in metrics.items()}
         totals = result.measured[name].totals
         yield System(name, _role(name), estimates, totals.get("coverage"), totals.get("gini"))
@@ -100,7 +100,7 @@ def _trials(ranker: Path) -> Iterator[Trial]:
 
 
 def _retrievers(result: Evaluation) -> Table:
-    run = result.intervals(seed=result.verdict.seed)[CANDIDATE]["catalogue_recall@100"]
+    run = result.intervals[CANDIDATE]["catalogue_recall@100"]
     rows = [(name, *_shown(interval)) for name, interval in {**result.recall, "the whole path": run}.items()]
     caption = "Recall@100 over the full catalogue of open items: share of the items acted upon that each finds"
     return Table(caption, ("retriever", "recall@100", "95 % interval"), tuple(rows))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,8 +86,10 @@ class Evaluation:
     window: Window
     catalogue: Vocabulary
 
-    def intervals(self, *, seed: int) -> dict[str, dict[str, Interval]]:
-        """By system and metric: the mean over requests and its interval over people."""
+    @cached_property
+    def intervals(self) -> dict[str, dict[str, Interval]]:
+        """By system and metric: the mean over requests and its interval over people, with the verdict's seed."""
+        seed = self.verdict.seed
         return {
             name: {
                 metric: bootstrap_mean(values, np.asarray(system.units), rng=np.random.default_rng(seed))
@@ -95,7 +98,7 @@ class Evaluation:
             for name, system in self.measured.items()
         }
 
-    def write(self, folder: Path, *, seed: int) -> dict[str, Any]:
+    def write(self, folder: Path) -> dict[str, Any]:
         """Writes what was measured (`measured/*.parquet`), on what (`lists.parquet`), and what came of it.
 
         `verdict.json` can be replayed from the measurements; `evaluation.json` holds the means and their intervals,
@@ -107,8 +110,7 @@ class Evaluation:
         self.window.frame(self.catalogue).write_parquet(folder / "lists.parquet")
         (folder / "verdict.json").write_text(self.verdict.to_json())
         systems = {
-            name: {metric: interval._asdict() for metric, interval in metrics.items()}
-            for name, metrics in self.intervals(seed=seed).items()
+            name: {metric: interval._asdict() for metric, interval in metrics.items()} for name, metrics in self.intervals.items()
         }
         record = {
             "verdict": json.loads(self.verdict.to_json()),
@@ -146,11 +148,12 @@ def evaluate(inputs: Inputs, champion: Champion | None, say: Say) -> Evaluation:
     test = Test(window)
     measured, runs = {}, {}
     systems = _systems(inputs, champion)
+    judged = {name: test.judged(system.assembler) for name, system in systems.items()}
     for name, system in systems.items():
         say(f"measuring {name}")
-        measured[name], runs[name] = test.run(name, system)
+        measured[name], runs[name] = test.run(name, system, judged[name])
     say(f"measuring {POPULAR}")
-    measured[POPULAR], runs[POPULAR] = test.run_popular(systems[CANDIDATE])
+    measured[POPULAR], runs[POPULAR] = test.run_popular(systems[CANDIDATE], judged[CANDIDATE])
     if (shown := test.logged()) is not None:
         measured[shown.name] = shown
     serving = champion.release_id if champion else None

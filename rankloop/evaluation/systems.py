@@ -14,7 +14,7 @@ from rankloop.examples import Lists, assembled
 from rankloop.features import Assembler
 from rankloop.gate import Measured
 from rankloop.judgements import has_negatives
-from rankloop.ranking import ByFeature, Judged
+from rankloop.ranking import ByFeature, Judged, Ranker
 from rankloop.recommender import Recommender
 from rankloop.splits import Split, before
 from rankloop.vocabulary import Vocabulary
@@ -89,26 +89,23 @@ class Test:
 
     window: Window
 
-    def run(self, name: str, system: Recommender) -> tuple[Measured, CatalogueRun]:
-        """A system that ranks: on the lists people were shown, and over the full catalogue."""
+    def run(self, name: str, system: Recommender, judged: Judged | None) -> tuple[Measured, CatalogueRun]:
+        """A system that ranks: on the lists people were shown (`judged`), and over the full catalogue."""
         run = on_catalogue(self.sampled(), lambda request, k: system.recommend(request, k).items, system.rules)
-        judged = self._judged(system.assembler)
-        shown = {} if judged is None else on_shown(system.ranker.score(judged.features), judged.grades, judged.sizes)
-        return self._measured(name, run, shown), run
+        return self._measured(name, run, system.ranker, judged), run
 
-    def run_popular(self, system: Recommender, *, feature: str = "popular_score") -> tuple[Measured, CatalogueRun]:
-        """The popular baseline: a retriever in the order of its own score, with the system's rules."""
+    def run_popular(
+        self, system: Recommender, judged: Judged | None, *, feature: str = "popular_score"
+    ) -> tuple[Measured, CatalogueRun]:
+        """The popular baseline: a retriever in the order of its own score, with a system's rules and judged lists."""
         popular = next(own for own in system.assembler.retrievers if f"{own.name}_score" == feature)
         rules = system.rules
         run = on_catalogue(
             self.sampled(), lambda request, k: popular.retrieve(request, k, allowed=rules.allowed(request)).items, rules
         )
-        judged = self._judged(system.assembler)
-        shown = {}
-        if judged is not None:
-            ranker = ByFeature(feature).fit(judged, rng=np.random.default_rng(0))
-            shown = on_shown(ranker.score(judged.features), judged.grades, judged.sizes)
-        return self._measured(POPULAR, run, shown), run
+        ranker = ByFeature(feature)
+        ranker.names = system.assembler.names
+        return self._measured(POPULAR, run, ranker, judged), run
 
     def logged(self) -> Measured | None:
         """The order people were shown, where the log holds one."""
@@ -124,12 +121,14 @@ class Test:
         """The requests that are ranked over the full catalogue."""
         return Lists(*([column[place] for place in self.window.sample] for column in self.window.lists))
 
-    def _judged(self, assembler: Assembler) -> Judged | None:
+    def judged(self, assembler: Assembler) -> Judged | None:
         """The shown lists with an assembler's features; None where the log holds only choices."""
         return assembled(self.window.lists, assembler) if self.window.shown else None
 
-    def _measured(self, name: str, run: CatalogueRun, shown: Mapping[str, Floats]) -> Measured:
-        values = {metric: self._spread(array) for metric, array in run.values.items()} | dict(shown)
+    def _measured(self, name: str, run: CatalogueRun, ranker: Ranker, judged: Judged | None) -> Measured:
+        values = {metric: self._spread(array) for metric, array in run.values.items()}
+        if judged is not None:
+            values |= on_shown(ranker.score(judged.features), judged.grades, judged.sizes)
         return Measured(name, self.window.units(), values, self.window.slices, {"coverage": run.coverage, "gini": run.gini})
 
     def _spread(self, values: Floats) -> Floats:

@@ -178,11 +178,8 @@ class Engine:
 
     def _answer(self, request: Request, k: int, request_id: str) -> Answer:
         self._check_k(k)
-        recommender = self._bundle.recommender
         with self._stage("retrieve"):
-            found = recommender.blend.retrieve_with_sources(
-                request, recommender.depth, allowed=recommender.rules.allowed(request)
-            )
+            found = self._bundle.recommender.candidates(request)
         ranked, failed = self._ranked(request, found.items, found.sources, k, RANKER_FAILED)
         unmatched = [NO_MATCH] if self._unmatched(request, found.sources) else []
         fallback = self._labelled([*self._reasons(request), *unmatched, *failed])

@@ -37,5 +37,5 @@ def evaluated(candidate_inputs: Inputs) -> Evaluation:
 @pytest.fixture(scope="session")
 def written(evaluated: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluation")
-    evaluated.write(folder, seed=RECIPE.seed)
+    evaluated.write(folder)
     return folder
