@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.report import DOC, RESULTS, markdown, show
-from benchmarks.result import ROOT, Result, write_aside
+from benchmarks.result import ROOT, Result
 from rankloop.errors import RankloopError
+from rankloop.files import write_aside
 
 _QUICK = ROOT / ".rankloop" / "benchmarks"
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "Bar", "Result", "write_aside"]
+from rankloop.files import write_aside
+
+__all__ = ["ROOT", "Bar", "Result"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _NOT_CODE = (":!benchmarks/results", ":!docs/benchmarks.md")
@@ -77,15 +79,6 @@ class Result:
     def write(self, folder: Path) -> Path:
         """Writes `<folder>/<name>.json`, aside first and then renamed."""
         return write_aside(folder / f"{self.name}.json", json.dumps(self.record(), indent=2, allow_nan=False) + "\n")
-
-
-def write_aside(path: Path, text: str) -> Path:
-    """Writes `text` next to `path`, then renames: a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-    return path
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitoring.progress import EVENTS
+from pipelines.environment import RAY_ENVIRONMENT
 from pipelines.events import Event, StepRecord, read_events, summarise
 from pipelines.fingerprints import code_version, data_version
 from pipelines.history import History
@@ -30,11 +31,7 @@ _SAMPLE_SECONDS: Final = 0.5
 _ENVIRONMENT: Final = {
     "BENTOML_DO_NOT_TRACK": "True",
     "KFP_DISABLE_TELEMETRY": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # else a Ray started for tuning leaves a token in the user's home, and every later Ray on the machine asks for it
-    "RAY_AUTH_MODE": "disabled",
-    # else Ray takes 127.0.0.1 for the machine's outer address, where a stack bound to loopback does not answer
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    **RAY_ENVIRONMENT,
 }
 
 

@@ -16,6 +16,7 @@ from kfp import local
 
 from monitoring.progress import EVENTS
 from pipelines.release import release
+from rankloop.files import write_aside
 
 __all__ = ["run"]
 
@@ -48,9 +49,8 @@ def run(folder: Path) -> None:
         cache_root=request["cache"],
     )
     task = release(**request["parameters"])
-    aside = folder / ".outputs.json.part"
-    aside.write_text(json.dumps({name: _plain(value) for name, value in task.outputs.items()}, indent=2))
-    aside.rename(folder / "outputs.json")
+    outputs = {name: _plain(value) for name, value in task.outputs.items()}
+    write_aside(folder / "outputs.json", json.dumps(outputs, indent=2))
 
 
 def watch_cache(events: str) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipelines.environment import RAY_ENVIRONMENT
+
 settings.register_profile("rankloop", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rankloop")
 
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "DO_NOT_TRACK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    **RAY_ENVIRONMENT,
 }
 
 

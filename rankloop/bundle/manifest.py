@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from rankloop.errors import BundleError
+from rankloop.files import write_aside
 
 __all__ = ["FORMAT", "MANIFEST", "Manifest", "content_id", "fingerprint", "verify"]
 
@@ -64,9 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def write(self, folder: Path) -> None:
         """Writes the manifest; it is the last file of a bundle to appear."""
-        aside = folder / f".{MANIFEST}.part"
-        aside.write_bytes(msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=2))
-        aside.rename(folder / MANIFEST)
+        write_aside(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=2).decode())
 
 
 def fingerprint(file: Path) -> str:

@@ -16,6 +16,7 @@ from rankloop.contracts.facts import GOOD, with_facts
 from rankloop.contracts.rules import RULES, Budgets, Rule, finite
 from rankloop.contracts.tables import SCHEMAS, TABLES, Tables
 from rankloop.errors import ContractBreach, DataError
+from rankloop.files import write_aside
 
 __all__ = ["RuleResult", "Validated", "examine", "validate"]
 
@@ -85,9 +86,7 @@ class Validated:
             aside = target / "quarantine" / f".{name}.parquet.part"
             frame.write_parquet(aside)
             aside.rename(target / "quarantine" / f"{name}.parquet")
-        aside = target / ".report.json.part"
-        aside.write_text(json.dumps(self.summary(), indent=1, default=str) + "\n", encoding="utf-8")
-        aside.rename(target / "report.json")
+        write_aside(target / "report.json", json.dumps(self.summary(), indent=1, default=str) + "\n")
 
     def summary(self) -> dict[str, object]:
         """Rows kept, rows in quarantine, columns left out and every rule's result, ready for JSON."""

@@ -12,6 +12,7 @@ import polars as pl
 from rankloop.contracts import Columns, Tables
 from rankloop.evaluation.run import CANDIDATE, Evaluation, Inputs
 from rankloop.evaluation.systems import LOGGED, POPULAR
+from rankloop.files import write_aside
 from rankloop.gate import Measured
 from rankloop.metrics import Interval, bootstrap_mean
 from rankloop.report import Estimate, ReportInput, Role, Slice, System, Table, Trial, render
@@ -50,9 +51,7 @@ def write_report(result: Evaluation, inputs: Inputs, tables: Path, ranker: Path,
         data=_data(inputs.tables, inputs.fits.split),
         quarantine=_quarantine(rules),
     )
-    aside = file.with_name(f".{file.name}.part")
-    aside.write_text(render(page), encoding="utf-8")
-    aside.rename(file)
+    write_aside(file, render(page))
 
 
 def _facts(inputs: Inputs, best: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The one place where a request and its candidates become a matrix, for training and for serving."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -14,7 +13,7 @@ from rankloop.features.crosses import Batch, Clock, Cross, LogRatios, SameCountr
 from rankloop.features.registry import Feature
 from rankloop.features.snapshots import ABSENT
 from rankloop.features.store import FeatureStore
-from rankloop.request import Request
+from rankloop.request import Request, microseconds
 from rankloop.retrieval.base import Retriever
 from rankloop.text import tokens
 from rankloop.vocabulary import Vocabulary
@@ -25,8 +24,6 @@ Codes = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float32]
 
 _SHOWN: Final = (Columns.ITEM_ID, Columns.CATEGORY, Columns.OWNER_ID)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _ROWS_AT_ONCE: Final = 1 << 17
 
 
@@ -174,7 +171,7 @@ class Assembler:
 def _microseconds(request: Request) -> int:
     if request.ts.tzinfo is None:
         raise DataError(f"the time {request.ts} of a request has no time zone; times are UTC: pass datetime(..., tzinfo=UTC)")
-    return (request.ts - _EPOCH) // _MICROSECOND
+    return microseconds(request.ts)
 
 
 def _words(requests: Sequence[Request]) -> list[list[str] | None]:

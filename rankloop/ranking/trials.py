@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rankloop.errors import ModelError
+from rankloop.files import write_json
 from rankloop.ranking.base import Judged
 from rankloop.ranking.boosting import CUT, Boosting
 from rankloop.ranking.curves import Curve, best_round, steadied
@@ -129,7 +129,7 @@ class Trials:
         self._kept.add(trial)
         looks = sorted(self._curves[trial].items())
         record = {"trial": trial, "ended": trial in self._ended, "boosting": asdict(self.plan[trial]), "curve": looks}
-        write_aside(self._file(trial), record)
+        write_json(self._file(trial), record)
 
     def _recall(self, trial: int) -> None:
         if not self._file(trial).exists():
@@ -159,10 +159,3 @@ def fingerprint(train: Judged, validation: Judged, settings: dict[str, Any]) -> 
             digest.update(str((array.dtype, array.shape)).encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
-
-
-def write_aside(path: Path, record: dict[str, Any]) -> None:
-    """Writes JSON next to `path` and renames it: a reader sees all of it or nothing."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)

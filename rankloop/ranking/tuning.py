@@ -15,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from rankloop.errors import ModelError
+from rankloop.files import write_json
 from rankloop.ranking.base import Judged
 from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.budget import Budget
@@ -24,7 +25,7 @@ from rankloop.ranking.halving import rungs
 from rankloop.ranking.lambdamart import LambdaMart
 from rankloop.ranking.session import check_temp, cores, session
 from rankloop.ranking.space import SPACE, Dimension, draw
-from rankloop.ranking.trials import Best, Trials, fingerprint, write_aside
+from rankloop.ranking.trials import Best, Trials, fingerprint
 
 __all__ = ["Budget", "Tuned", "tune"]
 
@@ -186,7 +187,7 @@ class _Search:
         tuned.curves.write_parquet(self.folder / "curves.parquet")
         best = {"trial": tuned.best_trial, "ndcg@10": tuned.ndcg, "boosting": asdict(tuned.best_config)}
         ran = {"seconds": round(tuned.seconds, 3), "cut_by_time": tuned.cut_by_time, "trials": tuned.trials.height}
-        write_aside(self.folder / "search.json", {**self.settings, "best": best, **ran})
+        write_json(self.folder / "search.json", {**self.settings, "best": best, **ran})
 
 
 def _again(config: Boosting, best: Best, search: _Search, train: Judged, validation: Judged) -> LambdaMart:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.errors import DataError
-from rankloop.request import Request
+from rankloop.request import Request, microseconds
 from rankloop.simulation.arrays import Floats, Ints, take
 from rankloop.simulation.clicks import draw_events, examination
 from rankloop.simulation.recording import outcome_frame
@@ -24,7 +23,6 @@ from rankloop.simulation.world import World, rows
 __all__ = ["Truth"]
 
 _CHUNK: Final = 200_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Pairs(NamedTuple):
@@ -91,7 +89,7 @@ class Truth:
 
     def best(self, request: Request, k: int) -> list[str]:
         """The k open jobs of the highest utility, best first, ties by the earlier job."""
-        ts = _microseconds(request.ts)
+        ts = microseconds(request.ts)
         there = np.flatnonzero((self.world.jobs.created < ts) & (ts < self.world.closed))
         ids = self.world.item_ids.gather(there).to_list()
         order = np.argsort(-self.utility(request, ids), kind="stable")[:k]
@@ -180,16 +178,11 @@ class Truth:
         sizes = [len(own) for own in item_ids]
         user = np.repeat(rows([request.user_id for request in requests], "u", len(self.world.people.created)), sizes)
         item = rows([item for own in item_ids for item in own], "j", len(self.world.jobs.created))
-        ts = np.repeat(np.array([_microseconds(request.ts) for request in requests], np.int64), sizes)
+        ts = np.repeat(np.array([microseconds(request.ts) for request in requests], np.int64), sizes)
         query = np.repeat(np.array([self._query_row(request) for request in requests], np.int64), sizes)
         there = (self.world.jobs.created[item] <= ts) & (ts < self.world.closed[item])
         searched = np.repeat(np.array([request.surface == "job_search" for request in requests], np.bool_), sizes)
         return _Pairs(user, item, query, ts, searched, there)
-
-
-def _microseconds(ts: datetime) -> int:
-    since = ts - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _chances(world: World, pairs: _Pairs) -> Chances:

@@ -1,6 +1,5 @@
 """`rankloop demo`: the whole loop, from a log to a ranked list over HTTP."""
 
-import json
 import resource
 import sys
 import time
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.rule import Rule
 
+from rankloop.files import write_json
 from services import stack
 from services.cli.api import call
 from services.cli.ask import show_list
@@ -69,9 +69,7 @@ class Record:
             "report": str(result.report),
             "urls": now.urls,
         }
-        aside = home / f".{_FILE}.part"
-        aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        return aside.rename(home / _FILE)
+        return write_json(home / _FILE, record)
 
 
 def demo(

@@ -1,7 +1,6 @@
 """The laptop's stack: starts, watches and stops Ray, Serve and HAProxy, all under one home folder."""
 
-from services.stack.head import DRIVER_ENVIRONMENT
 from services.stack.stack import down, up
 from services.stack.watch import LogLine, ProcessStatus, StackStatus, logs, status
 
-__all__ = ["DRIVER_ENVIRONMENT", "LogLine", "ProcessStatus", "StackStatus", "down", "logs", "status", "up"]
+__all__ = ["LogLine", "ProcessStatus", "StackStatus", "down", "logs", "status", "up"]

@@ -6,27 +6,15 @@ import subprocess
 import sys
 from math import ceil
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 
 import services
+from pipelines.environment import RAY_ENVIRONMENT
 from rankloop.errors import StackError
 from services.settings import Settings
 from services.stack.place import MARK, Place
 from services.stack.ports import InnerPorts
 
-__all__ = ["DRIVER_ENVIRONMENT", "command", "environment", "start_head"]
-
-DRIVER_ENVIRONMENT: Final = MappingProxyType(
-    {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # a local `ray.init()` of anybody leaves a token in the user's home, and Ray would ask for it from then on
-        "RAY_AUTH_MODE": "disabled",
-        # without clusters Ray binds, and looks for, the loopback address only, as it does by itself on macOS
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    }
-)
-"""What a process must have in its environment before it imports Ray to connect to the stack's."""
+__all__ = ["command", "environment", "start_head"]
 
 
 def start_head(place: Place, settings: Settings) -> None:
@@ -84,7 +72,7 @@ def command(place: Place, settings: Settings) -> list[str]:
 def environment(place: Place, settings: Settings, given: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     """What every process of the stack inherits: the mark, the ports, the folders, and no telemetry."""
     ours: dict[str, object] = {
-        **DRIVER_ENVIRONMENT,
+        **RAY_ENVIRONMENT,
         MARK: place.mark,
         "RANKLOOP_HOME": place.home,
         "PYTHONPATH": os.pathsep.join(_import_path(given.get("PYTHONPATH", ""))),

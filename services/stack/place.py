@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rankloop.errors import StackError
+from rankloop.files import write_aside
 
 __all__ = ["MARK", "Place"]
 
@@ -93,10 +94,7 @@ class Place:
 
     def write(self, name: str, record: dict[str, Any]) -> None:
         """Writes `<folder>/<name>.json` whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        aside = self.folder / f".{name}.json.part"
-        aside.write_text(json.dumps(record, indent=2))
-        aside.rename(self.folder / f"{name}.json")
+        write_aside(self.folder / f"{name}.json", json.dumps(record, indent=2))
 
     def read(self, name: str) -> dict[str, Any]:
         """Reads what `write` wrote; empty where nothing was."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.result import ROOT, Bar, Result, write_aside
+from benchmarks.result import ROOT, Bar, Result
+from rankloop.files import write_aside
 
 NAN = float("nan")
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from components.serve_api import put_into_service
+from pipelines.environment import RAY_ENVIRONMENT
 from rankloop.errors import StackError
 from services import stack
 from services.ranking.bento import BuiltBento, build_bento
@@ -168,7 +169,7 @@ def test_a_driver_finds_the_cores_of_the_machine_beside_the_replica(world: World
         "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
         "print(ray.available_resources()['CPU'])"
     )
-    environment = {**os.environ, **stack.DRIVER_ENVIRONMENT}
+    environment = {**os.environ, **RAY_ENVIRONMENT}
     command = [sys.executable, "-c", script, world.settings.ray_address]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
     assert float(done.stdout.split()[-1]) >= (os.cpu_count() or 1)

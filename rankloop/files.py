@@ -1,0 +1,31 @@
+"""Files that are whole or not there."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["write_aside", "write_json"]
+
+
+def write_aside(path: Path, text: str) -> Path:
+    """Writes `text` as UTF-8 next to `path`, making its folder, then renames.
+
+    A reader sees the old file or the new one, never half of one.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_aside(Path(folder) / "note.txt", "whole").read_text()
+        'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.write_text(text, encoding="utf-8")
+    return aside.replace(path)
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> Path:
+    """Writes a record as JSON, in the way of `write_aside`."""
+    return write_aside(path, json.dumps(record, indent=2) + "\n")
