@@ -90,6 +90,16 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 262_144
     """Largest body of a request, bytes."""
 
+    # who may ask
+    tokens_file: str = ""
+    """The file of token hashes, which must then exist; empty: `tokens.json` in the home folder, where there is one."""
+
+    tokens_sha256: str = ""
+    """Further tokens as `name:scope+scope:hash`, with commas between; scopes are read, events and admin."""
+
+    token: Annotated[str, Field(repr=False)] = ""
+    """The token that our own programs send: the terminal, the client, the shadow worker."""
+
     # answering
     stale_days: Annotated[float, Field(ge=0)] = 7.0
     """Age of a release's data, days, beyond which requests are answered as of its last moment instead of now."""
@@ -98,6 +108,11 @@ class Settings(BaseSettings):
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
         return self.home / "bento"
+
+    @property
+    def tokens_path(self) -> Path:
+        """Where the hashes of tokens are kept."""
+        return Path(self.tokens_file).expanduser() if self.tokens_file else self.home / "tokens.json"
 
     @property
     def service_url(self) -> str:

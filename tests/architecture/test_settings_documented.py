@@ -24,5 +24,5 @@ def test_a_setting_is_described_as_the_code_has_it(name: str) -> None:
 
 
 def test_no_setting_is_described_that_does_not_exist() -> None:
-    named = set(re.findall(r"RANKLOOP_[A-Z_]+", PAGE)) - NOT_SETTINGS
+    named = set(re.findall(r"RANKLOOP_[A-Z0-9_]+", PAGE)) - NOT_SETTINGS
     assert named == {f"RANKLOOP_{name.upper()}" for name in Settings.model_fields}
