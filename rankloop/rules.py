@@ -25,7 +25,7 @@ class Rules:
     """Open jobs only, and none the person is already done with.
 
     An item is allowed for a request at `ts` when `created_at <= ts < closed_at` (no `closed_at`: still
-    open) and the person has no outcome of `DONE_WITH` on it strictly before `ts`.
+    open) and the person has no outcome of `DONE_WITH` on it strictly before `ts`, in the log or in `request.recent`.
 
     Args:
         opened: `(items,)` int64, microseconds since the epoch, in catalogue order.
@@ -61,6 +61,7 @@ class Rules:
         if request.user_id in self._done:
             codes, moments = self._done[request.user_id]
             mask[codes[moments < ts]] = False
+        mask[[act.item for act in request.recent if act.kind in DONE_WITH]] = False
         return mask
 
     def save(self, folder: Path) -> None:

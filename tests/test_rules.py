@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from rankloop.contracts import SCHEMAS, Tables
-from rankloop.request import Request, microseconds
+from rankloop.request import Recent, Request, microseconds
 from rankloop.rules import Rules
 from rankloop.vocabulary import Vocabulary
 
@@ -55,6 +55,14 @@ def test_an_item_is_not_shown_again_to_a_person_who_is_done_with_it(kind: str, h
     assert ("open" in shown(rules, later)) is not hidden
     assert "open" in shown(rules, later, user="somebody else")
     assert "open" in shown(rules, DAY + HOUR), "what happens at the moment of the request is not yet known"
+
+
+@pytest.mark.parametrize(("kind", "hidden"), [("apply", True), ("dismiss", True), ("click", False)])
+def test_what_a_request_says_was_done_since_is_not_shown_again(kind: str, hidden: bool) -> None:
+    rules = Rules.from_tables(tables([]), CATALOGUE)
+    recent = (Recent(CATALOGUE.code("open"), kind, microseconds(DAY) + 1),)
+    allowed = rules.allowed(Request("u", "job_feed", DAY + HOUR / 2, recent=recent))
+    assert CATALOGUE.decode(np.flatnonzero(allowed)) == (["closing"] if hidden else ["open", "closing"])
 
 
 def test_rules_read_back_are_the_rules_written(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ __all__ = ["ByKey"]
 
 
 class ByKey(Retriever):
-    """A retriever whose scores depend on the request only through a key; many lists share one pass per key."""
+    """A retriever whose scores depend on the request only through a key; many lists share one pass per key.
+
+    The scores of the last key are kept: a request asks twice, for candidates and for their features. What a key means
+    may change when something is learned; whoever changes it calls `_forget`.
+    """
+
+    _last: tuple[Hashable, Scores] | None = None
 
     @abstractmethod
     def _key(self, request: Request) -> Hashable:
@@ -45,4 +51,10 @@ class ByKey(Retriever):
     def _all(self, key: Hashable) -> Scores:
         if key is None:
             return np.full(self._catalogue_size, np.nan, np.float32)
-        return self._score_catalogue(key)
+        last = self._last
+        if last is None or last[0] != key:
+            self._last = last = (key, self._score_catalogue(key))
+        return last[1]
+
+    def _forget(self) -> None:
+        self._last = None

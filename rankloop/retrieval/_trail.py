@@ -1,5 +1,6 @@
 """Each person's acts in order of time, cut at the moment of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -57,24 +58,31 @@ class Trail:
         ends = len(self.starts) == len(self.users) + 1 and self.starts[-1] == len(self.item) == len(self.ts)
         return bool(ends and (not len(self.item) or 0 <= self.item.min() <= self.item.max() < items))
 
-    def before(self, request: Request) -> tuple[int, int] | None:
-        """The person's acts strictly before the request, as a span; None where there are none."""
+    def before(self, request: Request) -> tuple[int, int]:
+        """The person's acts strictly before the request, as a span, which may be empty."""
         user = self.users.code(request.user_id)
         if user == UNKNOWN:
-            return None
+            return 0, 0
         start, end = int(self.starts[user]), int(self.starts[user + 1])
         end = start + int(np.searchsorted(self.ts[start:end], microseconds(request.ts), side="left"))
-        return (start, end) if end > start else None
+        return start, end
 
     def last(
-        self, span: tuple[int, int], *, history: int, half_life_days: float
+        self, span: tuple[int, int], recent: Sequence[tuple[int, int]], *, history: int, half_life_days: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """The last `history` different items of a span, the newest first, and the weight of each one's age.
+        """The last `history` different items, the newest first, and the weight of each one's age.
 
-        An age counts from the span's last act; of several acts on one item the last counts.
+        An age counts from the last act; of several acts on one item the last counts.
+
+        Args:
+            span: the person's acts that the trail knows.
+            recent: (item, moment) of those that came after it, the oldest first.
+            history: how many items.
+            half_life_days: after so many days an item counts half.
         """
-        start, end = span
-        newest = self.item[start:end][::-1]
-        first = np.sort(np.unique(newest, return_index=True)[1])[:history]
-        age = (self.ts[end - 1] - self.ts[start:end][::-1][first]) / _DAY
-        return newest[first], np.exp2(-age / half_life_days)
+        since = np.array(recent, np.int64).reshape(-1, 2)
+        item, ts = (
+            np.concatenate([own[slice(*span)], new])[::-1] for own, new in ((self.item, since[:, 0]), (self.ts, since[:, 1]))
+        )
+        first = np.sort(np.unique(item, return_index=True)[1])[:history]
+        return item[first], np.exp2(-(ts[0] - ts[first]) / _DAY / half_life_days)

@@ -14,6 +14,7 @@ from rankloop.request import Request
 from rankloop.retrieval import _files
 from rankloop.retrieval._events import Events, check_weights, events, with_others
 from rankloop.retrieval._factorise import Factors, Loss, factorise, fold_in
+from rankloop.retrieval._kernels import dots
 from rankloop.retrieval.base import Items, Retriever, Scores
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
@@ -114,10 +115,9 @@ class Als(Retriever):
         user = self._users.code(request.user_id)
         if user == UNKNOWN:
             return np.full(len(self._known) if items is None else len(items), np.nan, np.float32)
+        codes = np.arange(len(self._known)) if items is None else items
         known = self._known if items is None else self._known[items] & (items != UNKNOWN)
-        factors = self.item_factors[: len(self._known)] if items is None else self.item_factors[items]
-        # vecdot, not @: the product of one row must not depend on which other rows are asked for
-        return np.where(known, np.vecdot(factors, self.user_factors[user]), np.float32(np.nan))
+        return np.where(known, dots(self.item_factors, self.user_factors[user], codes), np.float32(np.nan))
 
     def fold_in(self, items: Items, confidences: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
         """Factors `(dims,)` of a user who was not there at the fit; their product with `item_factors` is the score.

@@ -3,19 +3,23 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from rankloop.contracts import Tables
 from rankloop.request import Request
+from rankloop.retrieval._kernels import highest
 from rankloop.vocabulary import UNKNOWN, Vocabulary
 
 __all__ = ["Candidates", "Retriever", "pick", "top"]
 
 Items = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
+
+_FEW: Final = 4
+"""Of so many items one: from there on sorting all of them is as fast as keeping the best."""
 
 
 class Candidates(NamedTuple):
@@ -93,8 +97,7 @@ class Retriever(ABC):
 
     def retrieve(self, request: Request, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
         """The `k` best items among `allowed` (a mask over the catalogue); fewer where it has nothing to say."""
-        scores = self.score(request)
-        return top(scores if allowed is None else np.where(allowed, scores, np.float32(np.nan)), k)
+        return top(self.score(request), k, allowed=allowed)
 
 
 def pick(scores: Scores, items: Items | None) -> Scores:
@@ -111,19 +114,15 @@ def pick(scores: Scores, items: Items | None) -> Scores:
     return np.where(items == UNKNOWN, np.float32(np.nan), scores[items])
 
 
-def top(scores: Scores, k: int) -> Candidates:
-    """The `k` highest scores, best first, ties by the smaller code; NaN is never chosen.
+def top(scores: Scores, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
+    """The `k` highest scores among `allowed` (None: all), best first, ties by the smaller code; NaN is never chosen.
 
     Example:
         >>> top(np.array([1.0, np.nan, 3.0], np.float32), 5).items
         array([2, 0])
     """
-    known = np.flatnonzero(~np.isnan(scores))
-    if k < 1:
-        known = known[:0]
-    elif len(known) > k:
-        # a partition by value alone would break ties by memory order, so ties at the border are resolved after it
-        border = np.partition(scores[known], len(known) - k)[len(known) - k]
-        known = known[scores[known] >= border]
-    order = np.lexsort((known, -scores[known]))[:k]
-    return Candidates(known[order], scores[known[order]])
+    mask = np.ones(len(scores), bool) if allowed is None else allowed
+    few = 0 < k * _FEW < len(scores)
+    found = highest(scores, mask, k) if few else np.flatnonzero(mask & ~np.isnan(scores))
+    order = np.lexsort((found, -scores[found]))[: max(k, 0)]
+    return Candidates(found[order], scores[found[order]])

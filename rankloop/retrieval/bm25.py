@@ -88,6 +88,7 @@ class Bm25(ByKey):
         return self._index
 
     def _set(self, index: LexicalIndex, spellings: dict[str, int]) -> Self:
+        self._forget()
         self._index, self._spellings, self._speller = index, spellings, Speller(spellings)
         return self
 

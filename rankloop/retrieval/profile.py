@@ -52,6 +52,7 @@ class Profile(ByKey):
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Indexes the items' texts and the users' profiles; neither behaviour nor `rng` is used."""
+        self._forget()
         self._index = LexicalIndex.build(tables, catalogue, self.fields, self.k1)
         texts = tables.users.sort(Columns.USER_ID).select(
             Columns.USER_ID,

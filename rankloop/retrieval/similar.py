@@ -41,7 +41,8 @@ class Similar(ByKey):
         sim(r, i) = content * cos(text of r, text of i) + (1 - content) * n_ri / (sqrt(n_r n_i) + shrinkage)
         score(u, i) = sum over u's last items r of w_r sim(r, i) / sum of w_r,   w_r = 2^(-age of r / half-life)
 
-    Only acts strictly before the request count: those of the fit's history, or after `follow` those up to now.
+    Only acts strictly before the request count: those of the fit's history, or after `follow` those up to now, and the
+    request's recent ones.
 
     The text of an item is its vector of BM25F impacts; n_i counts the people who acted on i, n_ri those who acted on
     both. An age counts from the user's own last outcome.
@@ -106,6 +107,7 @@ class Similar(ByKey):
         """Takes each person's acts up to now; neighbours and vectors stay."""
         self._fitted()
         followed = copy.copy(self)
+        followed._forget()
         followed._trail = Trail.of(events(tables, Vocabulary([*catalogue.terms, *self._others]), self.weights))
         return followed
 
@@ -120,7 +122,7 @@ class Similar(ByKey):
         if item == UNKNOWN:
             return top(np.empty(0, np.float32), k)
         scores = self._like(np.array([item]), np.ones(1))
-        return top(scores if allowed is None else np.where(allowed, scores, np.float32(np.nan)), k)
+        return top(scores, k, allowed=allowed)
 
     def save(self, folder: Path) -> None:
         """Writes vectors, neighbours and last items; no pickle."""
@@ -153,6 +155,7 @@ class Similar(ByKey):
         return cls(**rest["settings"])._set(words, beside, trail, tuple(rest["others"]))
 
     def _set(self, words: Postings, beside: Postings, trail: Trail, others: tuple[str, ...]) -> Self:
+        self._forget()
         self._words, self._beside, self._trail, self._others = words, beside, trail, others
         rows = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), (len(words), words.size))
         self._vectors = rows[: beside.size]  # those of the catalogue
@@ -176,11 +179,13 @@ class Similar(ByKey):
         """The user's acts that came before the request; None where there are none."""
         if not self._catalogue_size:
             return None
-        return self._trail.before(request)
+        span = self._trail.before(request)
+        recent = tuple((act.item, act.ts) for act in request.recent if self.weights.get(act.kind, 0) > 0)
+        return (span, recent) if recent or span[0] < span[1] else None
 
     def _score_catalogue(self, key: Hashable) -> Scores:
-        assert isinstance(key, tuple)  # _key gives spans
-        return self._like(*self._trail.last(key, history=self.history, half_life_days=self.half_life_days))
+        assert isinstance(key, tuple)  # _key gives spans and what came after them
+        return self._like(*self._trail.last(*key, history=self.history, half_life_days=self.half_life_days))
 
     @property
     def _catalogue_size(self) -> int:

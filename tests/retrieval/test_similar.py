@@ -9,7 +9,7 @@ import pytest
 
 from rankloop.contracts import SCHEMAS, Tables
 from rankloop.errors import ModelError
-from rankloop.request import Request
+from rankloop.request import Recent, Request, microseconds
 from rankloop.retrieval import Similar
 from rankloop.testing import RetrieverContract
 from rankloop.vocabulary import UNKNOWN, Vocabulary
@@ -91,6 +91,28 @@ def test_an_older_item_counts_half_after_each_half_life():
     tables = _tables({"a": "red", "b": "red", "c": "green", "d": "green"}, ("ann", "a", 3), ("ann", "c", 8))
     scores = _scores(_fit(tables, content=1.0, half_life_days=5.0), "ann")
     assert [scores[1], scores[3]] == pytest.approx([1 / 1.5, 0.5 / 1.5])
+
+
+def test_what_a_request_says_was_done_since_counts_as_if_the_log_held_it():
+    titles = {"a": "blue red", "b": "blue green", "c": "red green", "d": "grey"}
+    log = [("u", "a", 9.0), ("u", "b", 2.0), ("v", "a", 3.0), ("v", "d", 2.5)]
+    items, then, whole = Vocabulary(ITEMS), _tables(titles, *log), _tables(titles, *log, ("u", "c", 1.0), ("u", "a", 0.5))
+    since = [("c", 1.0), ("a", 0.5)]
+    recent = tuple(Recent(items.code(item), "click", microseconds(END - timedelta(days=age))) for item, age in since)
+    fitted = Similar().fit(then, items, rng=np.random.default_rng(0))
+    told = fitted.score(Request("u", "job_feed", END, recent=recent))
+    np.testing.assert_array_equal(told, fitted.follow(whole, items).score(Request("u", "job_feed", END)))
+    assert not np.array_equal(told, fitted.score(Request("u", "job_feed", END)), equal_nan=True)
+
+
+def test_somebody_new_has_neighbours_of_what_they_just_did():
+    fitted = Similar().fit(
+        _tables({"a": "blue red", "b": "blue green", "c": "grey", "d": "pink"}), Vocabulary(ITEMS), rng=np.random.default_rng(0)
+    )
+    recent = (Recent(0, "click", microseconds(END) - 1),)
+    assert fitted.retrieve(Request("nobody", "job_feed", END, recent=recent), 9).items.tolist() == [1]
+    dismissed = (Recent(0, "dismiss", microseconds(END) - 1),)
+    assert not len(fitted.retrieve(Request("nobody", "job_feed", END, recent=dismissed), 9).items)
 
 
 def test_only_the_last_items_count():

@@ -1,0 +1,62 @@
+"""The two loops that touch every item of the catalogue in every request, compiled."""
+
+from contextlib import suppress
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["dots", "highest"]
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+# the order of a sum is the compiler's, but one for all rows: a score never depends on which others are asked for
+@numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def dots(rows: Floats, vector: Floats, chosen: Codes) -> Floats:
+    """The product of chosen rows with a vector, `(len(chosen),)`."""
+    out = np.empty(len(chosen), np.float32)
+    for place in range(len(chosen)):
+        row, product = chosen[place], np.float32(0)
+        for dim in range(rows.shape[1]):
+            product += rows[row, dim] * vector[dim]
+        out[place] = product
+    return out
+
+
+@numba.njit(nogil=True)
+def highest(scores: Floats, allowed: npt.NDArray[np.bool_], k: int) -> Codes:
+    """The codes of the `k` highest allowed scores that are not NaN, in no order; of equal ones the smaller codes.
+
+    A heap of the best so far, the worst on top: most items are compared once and left.
+    """
+    score, code, held = np.empty(k, np.float32), np.empty(k, np.int64), 0
+    for item in range(len(scores)):
+        new = scores[item]
+        if not allowed[item] or np.isnan(new) or (held == k and new <= score[0]):
+            continue
+        at = held
+        if held < k:
+            held += 1
+            while at and (score[(at - 1) // 2] >= new):  # every item comes after those of smaller codes
+                score[at], code[at] = score[(at - 1) // 2], code[(at - 1) // 2]
+                at = (at - 1) // 2
+        else:
+            at = 0
+            while 2 * at + 1 < k:
+                child = 2 * at + 1
+                other = child + 1
+                if other < k and (score[other] < score[child] or (score[other] == score[child] and code[other] > code[child])):
+                    child = other
+                if score[child] > new:
+                    break
+                score[at], code[at] = score[child], code[child]
+                at = child
+        score[at], code[at] = new, item
+    return code[:held]
+
+
+with suppress(RuntimeError):  # nowhere to keep the machine code (a read-only image): each process compiles it again
+    dots.enable_caching()
+    highest.enable_caching()
