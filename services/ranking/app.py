@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.types import Message
 
 from rankloop.errors import DataError, RankloopError
+from services.auth import Scope, Tokens, guard
 from services.ranking.engine import Engine
 from services.ranking.openapi import OPERATIONS, document
 from services.ranking.schemas import (
@@ -50,11 +51,21 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
         engine: the release, opened.
         settings: limits of the API.
         name_answers: add `X-Request-Id` to answers; Ray Serve adds its own, and two would be one too many.
+
+    Raises:
+        SettingsError: the tokens are broken.
     """
     return Litestar(
         [_recommend, _search, _rank, _similar, _healthz, _readyz, _metrics, _openapi],
         state=State(
-            {"engine": engine, "settings": settings, "openapi": document(), "readiness": None, "name_answers": name_answers}
+            {
+                "engine": engine,
+                "settings": settings,
+                "tokens": Tokens.read(settings),
+                "openapi": document(),
+                "readiness": None,
+                "name_answers": name_answers,
+            }
         ),
         request_max_body_size=settings.max_body_bytes,
         before_request=_began,
@@ -65,19 +76,19 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
     )
 
 
-@post("/v1/recommend", status_code=200)
+@post("/v1/recommend", status_code=200, scope=Scope.READ)
 async def _recommend(request: Asked) -> Answer:
     asked = await _decoded(request, RecommendRequest)
     return _engine(request).recommend(asked.user_id, asked.k, asked.surface, request_id=_request_id(request))
 
 
-@post("/v1/search", status_code=200)
+@post("/v1/search", status_code=200, scope=Scope.READ)
 async def _search(request: Asked) -> Answer:
     asked = await _decoded(request, SearchRequest)
     return _engine(request).search(asked.query, asked.user_id, asked.k, asked.surface, request_id=_request_id(request))
 
 
-@post("/v1/rank", status_code=200)
+@post("/v1/rank", status_code=200, scope=Scope.READ)
 async def _rank(request: Asked) -> RankAnswer:
     asked = await _decoded(request, RankRequest)
     return _engine(request).rank(
@@ -90,7 +101,7 @@ async def _rank(request: Asked) -> RankAnswer:
     )
 
 
-@get("/v1/items/{item_id:str}/similar")
+@get("/v1/items/{item_id:str}/similar", scope=Scope.READ)
 async def _similar(request: Asked) -> SimilarAnswer:
     engine, item_id, given = _engine(request), request.path_params["item_id"], request.query_params.get("k", "10")
     if not engine.knows_item(item_id):
@@ -102,12 +113,12 @@ async def _similar(request: Asked) -> SimilarAnswer:
     return engine.similar(item_id, int(given), request_id=_request_id(request))
 
 
-@get("/healthz")
+@get("/healthz", scope=None)
 async def _healthz() -> Health:
     return Health()
 
 
-@get("/readyz")
+@get("/readyz", scope=None)
 async def _readyz(request: Asked) -> Readiness:
     state = request.app.state
     if state.readiness is None:
@@ -119,12 +130,12 @@ async def _readyz(request: Asked) -> Readiness:
     return ready
 
 
-@get("/metrics")
+@get("/metrics", scope=Scope.READ)
 async def _metrics(request: Asked) -> Response[bytes]:
     return Response(_engine(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@get("/schema/openapi.json")
+@get("/schema/openapi.json", scope=None)
 async def _openapi(request: Asked) -> Response[bytes]:
     return Response(request.app.state.openapi, media_type="application/vnd.oai.openapi+json")
 
@@ -163,6 +174,7 @@ def _named(scope: Any) -> str:
 
 async def _began(request: Asked) -> None:
     request.scope[_STARTED] = time.perf_counter()  # type: ignore[literal-required]
+    guard(request.app.state.tokens, request.scope)
 
 
 async def _ended(message: Message, scope: Any) -> None:

@@ -46,7 +46,7 @@ PACKAGES: Final = (
 )
 """What a serving process imports, beside what these bring; the Bento asks for the versions installed here."""
 
-_CODE: Final = ("rankloop", "monitoring", "services/__init__.py", "services/settings.py", "services/ranking")
+_CODE: Final = ("rankloop", "monitoring", "services/__init__.py", "services/auth.py", "services/settings.py", "services/ranking")
 
 
 @dataclass(frozen=True)
