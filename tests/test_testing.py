@@ -78,7 +78,7 @@ class _Same(Retriever):
         return np.ones(self.size if items is None else len(items), np.float32)
 
     def save(self, folder):
-        np.savez(folder / "weights.npz", size=self.size)
+        np.save(folder / "size.npy", self.size)
 
     @classmethod
     def load(cls, folder):

@@ -12,7 +12,7 @@ from rankloop.files import write_aside
 
 __all__ = ["FORMAT", "MANIFEST", "Manifest", "content_id", "fingerprint", "verify"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The layout of a bundle's folder; a reader refuses any other."""
 
 MANIFEST: Final = "manifest.json"

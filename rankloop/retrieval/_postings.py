@@ -19,7 +19,7 @@ class Postings:
 
     Args:
         starts: `(rows + 1,)` where each row begins in the other two.
-        items: `(n,)` codes, each at most once a row.
+        items: `(n,)` int32 or int64 codes, each at most once a row.
         values: `(n,)` float32.
         size: items in the catalogue.
 
@@ -28,7 +28,7 @@ class Postings:
     """
 
     def __init__(self, starts: Codes, items: Codes, values: npt.NDArray[np.float32], size: int) -> None:
-        self.starts, self.items, self.values, self.size = starts.astype(np.int64), items.astype(np.int64), values, size
+        self.starts, self.items, self.values, self.size = starts.astype(np.int64, copy=False), items, values, size
         if self.starts[-1] != len(items) or len(items) != len(values) or items.max(initial=-1) >= size:
             raise ModelError(f"postings over {size} items have {len(items)} items and {len(values)} values; fit them again")
 
@@ -52,7 +52,7 @@ class Postings:
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name, as small as they may be."""
-        return dict(zip(self.names(prefix), (self.starts, self.items.astype(np.int32), self.values), strict=True))
+        return dict(zip(self.names(prefix), (self.starts, self.items.astype(np.int32, copy=False), self.values), strict=True))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -64,7 +64,7 @@ class Postings:
     def sums(self, rows: Codes, weights: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.float64]:
         """Sum of rows times weights, `(size,)`; always added in the order given, so that the same rows give the same bits."""
         spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
-        items = np.concatenate([np.empty(0, np.int64), *(self.items[span] for span in spans)])
+        items = np.concatenate([np.empty(0, np.int32), *(self.items[span] for span in spans)])
         values = np.concatenate([np.empty(0, np.float32), *(self.values[span] for span in spans)])
         if weights is not None:
             values = values * np.repeat(weights, self.lengths()[rows])

@@ -80,7 +80,7 @@ class Retriever(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes the weights into an existing, empty folder (npz, safetensors, Parquet or JSON; no pickle)."""
+        """Writes the weights into an existing, empty folder (npy, safetensors, Parquet or JSON; no pickle)."""
 
     @classmethod
     @abstractmethod

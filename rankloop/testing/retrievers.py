@@ -174,8 +174,8 @@ class RetrieverContract:
         import pytest
 
         self.fitted().save(tmp_path)
-        spoiled = [file for file in sorted(tmp_path.rglob("*.npz")) if _spoil(file)]
-        assert spoiled, "no .npz file with a float array to spoil; override this test for another format"
+        spoiled = [file for file in sorted(tmp_path.rglob("*.npy")) if _spoil(file)]
+        assert spoiled, "no .npy file of floats to spoil; override this test for another format"
         with pytest.raises(ModelError, match="NaN"):
             type(self.make()).load(tmp_path)
 
@@ -223,11 +223,10 @@ def _requests() -> list[Request]:
 
 
 def _spoil(file: Path) -> bool:
-    """Puts a NaN into the first float array of an npz file; False where it has none."""
-    with np.load(file, allow_pickle=False) as archive:
-        arrays = dict(archive)
-    floats = [name for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating) and array.size]
+    """Puts a NaN into an npy file of floats; False where it holds something else."""
+    array = np.load(file, allow_pickle=False)
+    floats = np.issubdtype(array.dtype, np.floating) and array.size > 0
     if floats:
-        arrays[floats[0]].flat[0] = np.nan
-        np.savez(file, **arrays)
+        array.flat[0] = np.nan
+        np.save(file, array)
     return bool(floats)
