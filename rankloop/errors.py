@@ -8,6 +8,8 @@
     │   └── NotFitted             asked for an answer before `fit` or `load`
     ├── BundleError               a release's files are missing, altered, or of another format
     ├── SettingsError             a setting has a value that cannot work
+    ├── SpoolError                records cannot be kept on this machine's disk
+    │   └── SpoolFull             there is no room for more, and the policy is to refuse
     └── StackError                a process of the laptop stack did not start, answer, or stop
         └── PortBusy              a port the stack needs belongs to another process
 
@@ -26,6 +28,8 @@ __all__ = [
     "RankloopError",
     "SettingsError",
     "SourceError",
+    "SpoolError",
+    "SpoolFull",
     "StackError",
 ]
 
@@ -72,6 +76,14 @@ class BundleError(RankloopError):
 
 class SettingsError(RankloopError):
     """A setting has a value that cannot work."""
+
+
+class SpoolError(RankloopError):
+    """Records cannot be kept on this machine's disk."""
+
+
+class SpoolFull(SpoolError):
+    """There is no room for more records, and the policy is to refuse."""
 
 
 class StackError(RankloopError):
