@@ -9,10 +9,15 @@ from typing import Any
 __all__ = ["write_aside", "write_json"]
 
 
-def write_aside(path: Path, text: str) -> Path:
+def write_aside(path: Path, text: str, *, mode: int = 0o666) -> Path:
     """Writes `text` as UTF-8 next to `path`, making its folder, then renames.
 
     A reader sees the old file or the new one, never half of one.
+
+    Args:
+        path: the file.
+        text: what it will hold.
+        mode: who may read and write it, before the process's umask; 0o600 keeps it from others from its first byte on.
 
     Example:
         >>> import tempfile
@@ -22,7 +27,9 @@ def write_aside(path: Path, text: str) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
+    aside.unlink(missing_ok=True)
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file.write(text)
     return aside.replace(path)
 
 

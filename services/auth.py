@@ -23,7 +23,7 @@ from msgspec import Meta
 from rankloop.errors import SettingsError
 from services.settings import Settings
 
-__all__ = ["TOKEN_PREFIX", "Scope", "TokenEntry", "Tokens", "digest", "guard", "read_entries", "refuse_strangers"]
+__all__ = ["TOKEN_PREFIX", "Scope", "TokenEntry", "Tokens", "digest", "entries_in", "guard", "read_entries", "refuse_strangers"]
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Tokens:
         Raises:
             SettingsError: as the class.
         """
-        return cls(_from_text(settings.tokens_sha256), settings.tokens_path, must_exist=bool(settings.tokens_file))
+        return cls(entries_in(settings.tokens_sha256), settings.tokens_path, must_exist=bool(settings.tokens_file))
 
     @property
     def enforced(self) -> bool:
@@ -218,7 +218,12 @@ def read_entries(path: Path) -> list[TokenEntry]:
     return entries
 
 
-def _from_text(text: str) -> list[TokenEntry]:
+def entries_in(text: str) -> list[TokenEntry]:
+    """The entries of `RANKLOOP_TOKENS_SHA256`.
+
+    Raises:
+        SettingsError: one is broken.
+    """
     entries = []
     for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         name, scopes, hashed = [*part.split(":"), "", ""][:3]

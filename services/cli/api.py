@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from rankloop.errors import DataError, StackError
+from services.settings import Settings
 
 __all__ = ["Reply", "call"]
 
@@ -23,14 +24,16 @@ class Reply(NamedTuple):
 
 
 def call(url: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Reply:
-    """Posts `body`, or gets `path` where there is none.
+    """Posts `body`, or gets `path` where there is none, with `RANKLOOP_TOKEN` where it is set.
 
     Raises:
         StackError: nothing listens there, no release is in service, or the service failed.
         DataError: the service refused the request; the message is its own.
     """
     try:
-        with httpx.Client(base_url=url, timeout=30.0) as client:
+        token = Settings.read().token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx.Client(base_url=url, headers=headers, timeout=30.0) as client:
             client.get("/healthz")
             answer = client.get(path, params=query) if body is None else client.post(path, json=body)
     except httpx.InvalidURL as error:

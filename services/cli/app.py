@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rankloop import __version__
-from services.cli import ask, data, demo, pipeline, release, stack
+from services.cli import ask, data, demo, pipeline, release, stack, tokens
 from services.cli.console import Guarded, out
 
 __all__ = ["app", "main"]
@@ -46,6 +46,7 @@ app.command(rich_help_panel="Ask the release that serves")(ask.recommend)
 app.command(rich_help_panel="Ask the release that serves")(ask.search)
 app.command(rich_help_panel="Ask the release that serves")(ask.rank)
 app.command(rich_help_panel="Ask the release that serves")(ask.similar)
+app.add_typer(tokens.app, name="tokens", rich_help_panel="Who may ask")
 app.add_typer(data.app, name="data", rich_help_panel="Data and pipelines")
 app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Data and pipelines")
 

@@ -13,12 +13,12 @@ Source = Annotated[
     str,
     typer.Option(
         "--source",
-        help="The data's format: contract, job_views, lightgcn, sequences or mapping.  [default: told by the files]",
+        help="The data's format: contract, event_log, job_views, lightgcn, mapping or sequences.  [default: told by the files]",
         show_default=False,
     ),
 ]
 Mapping = Annotated[
-    str, typer.Option("--mapping", help="A YAML file that describes your own Parquet or CSV.", show_default=False)
+    str, typer.Option("--mapping", help="A YAML file that describes your own Parquet or CSV, or names a service's log.", show_default=False)
 ]
 
 _MARKS: Final = {

@@ -30,6 +30,7 @@ class Server:
     def __init__(self) -> None:
         self.told: dict[str, tuple[int, Any, str]] = {}
         self.asked: list[tuple[str, Any]] = []
+        self.tokens: list[str | None] = []
         self.answer = ANSWER
         outer = self
 
@@ -42,6 +43,7 @@ class Server:
 
             def _answer(self, body: Any) -> None:
                 outer.asked.append((self.path, body))
+                outer.tokens.append(self.headers.get("authorization"))
                 status, told, kind = outer.told.get(self.path.split("?")[0], (404, "no such place", "text/plain"))
                 content = (told if isinstance(told, str) else json.dumps(told)).encode()
                 self.send_response(status)

@@ -30,6 +30,16 @@ def test_a_search_without_a_person_sends_none(rankloop: Rankloop, server: Any) -
     assert server.posted == {"query": "data analyst", "user_id": None, "k": 10, "surface": "job_search"}
 
 
+@pytest.mark.parametrize("token", ["", "rl_abc"])
+def test_the_token_of_the_environment_is_sent(
+    rankloop: Rankloop, server: Any, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKLOOP_TOKEN", token)
+    server.says("/v1/search", server.answer)
+    assert rankloop("search", "x", "--url", server.url).exit_code == 0
+    assert server.tokens[-1] == (f"Bearer {token}" if token else None)
+
+
 def test_json_prints_the_answer_as_it_came(rankloop: Rankloop, server: Any) -> None:
     server.says("/v1/search", server.answer)
     assert json.loads(rankloop("search", "x", "--json", "--url", server.url).output) == server.answer
