@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-__all__ = ["SERIES", "Metrics", "Series"]
+__all__ = ["SERIES", "EventMetrics", "HttpMetrics", "Metrics", "Series", "SpoolMetrics"]
 
 
 class Series(NamedTuple):
@@ -33,31 +33,40 @@ SERIES: Final[dict[str, Series]] = {
         "histogram", "From the first byte of a request's headers to the first of its answer.", ("route",)
     ),
     "rankloop_stage_duration_seconds": Series(
-        "histogram", "Time of one stage of an answer: retrieve (rules included), rank, explain.", ("stage",)
+        "histogram", "Time of one stage of an answer: state, retrieve (rules included), rank, explain, log.", ("stage",)
     ),
     "rankloop_answered_items_total": Series(
         "counter", "Items in answers, by the retriever that proposed them highest.", ("surface", "source")
     ),
     "rankloop_fallbacks_total": Series("counter", "Answers made with less than the whole release.", ("reason",)),
     "rankloop_empty_answers_total": Series("counter", "Answers without a single item.", ("surface",)),
+    "rankloop_shed_requests_total": Series("counter", "Requests refused because they had waited too long to be answered."),
+    "rankloop_impressions_total": Series(
+        "counter", "Lists given to people: logged, or lost because the spool was full.", ("outcome",)
+    ),
     "rankloop_release_info": Series("gauge", "1 for the release that answers.", ("release_id",)),
     "rankloop_release_as_of_timestamp_seconds": Series("gauge", "The newest moment the release knows, Unix time."),
     "rankloop_catalogue_items": Series("gauge", "Items the release can show."),
+    "rankloop_spool_bytes": Series("gauge", "Bytes in the segments of a stream, all writers', as one of them counts.", ("stream",)),
+    "rankloop_spool_shed_bytes_total": Series(
+        "counter", "Bytes deleted from a stream because it was full, before anything read them perhaps.", ("stream",)
+    ),
+    "rankloop_spool_refused_total": Series("counter", "Frames that a stream refused: it was full, or its disk failed.", ("stream",)),
+    "rankloop_events_total": Series(
+        "counter", "Events in batches; outcome is accepted, duplicate (within its batch) or rejected.", ("kind", "outcome")
+    ),
+    "rankloop_event_batch_duration_seconds": Series(
+        "histogram", "From the body of a batch to its frame on the disk, as durable as the policy says."
+    ),
 }
 """Name to declaration; the tests and the docs list exactly these."""
 
 
-class Metrics:
-    """The series of one process, in a registry of their own, so that two applications never share a count.
+class HttpMetrics:
+    """The series of any application, in a registry of their own, so that two applications never share a count.
 
     Args:
         process: also export the process's memory, CPU time and open files.
-
-    Example:
-        >>> metrics = Metrics(process=False)
-        >>> metrics.fallbacks.labels(reason="unknown user").inc()
-        >>> 'rankloop_fallbacks_total{reason="unknown user"} 1.0' in metrics.text().decode()
-        True
     """
 
     def __init__(self, *, process: bool = True) -> None:
@@ -66,13 +75,6 @@ class Metrics:
             ProcessCollector(registry=self._registry)
         self.requests = self._counter("rankloop_http_requests_total")
         self.request_seconds = self._histogram("rankloop_http_request_duration_seconds")
-        self.stage_seconds = self._histogram("rankloop_stage_duration_seconds")
-        self.items = self._counter("rankloop_answered_items_total")
-        self.fallbacks = self._counter("rankloop_fallbacks_total")
-        self.empty = self._counter("rankloop_empty_answers_total")
-        self.release = self._gauge("rankloop_release_info")
-        self.as_of = self._gauge("rankloop_release_as_of_timestamp_seconds")
-        self.catalogue = self._gauge("rankloop_catalogue_items")
 
     def text(self) -> bytes:
         """Everything, as a scraper reads it."""
@@ -86,3 +88,45 @@ class Metrics:
 
     def _histogram(self, name: str) -> Histogram:
         return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self._registry, buckets=_SECONDS)
+
+
+class SpoolMetrics(HttpMetrics):
+    """Those of an application that keeps a spool."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.spool_bytes = self._gauge("rankloop_spool_bytes")
+        self.spool_shed = self._counter("rankloop_spool_shed_bytes_total")
+        self.spool_refused = self._counter("rankloop_spool_refused_total")
+
+
+class EventMetrics(SpoolMetrics):
+    """Those of a collector of events."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.events = self._counter("rankloop_events_total")
+        self.batch_seconds = self._histogram("rankloop_event_batch_duration_seconds")
+
+
+class Metrics(SpoolMetrics):
+    """Those of a release that answers.
+
+    Example:
+        >>> metrics = Metrics(process=False)
+        >>> metrics.fallbacks.labels(reason="unknown user").inc()
+        >>> 'rankloop_fallbacks_total{reason="unknown user"} 1.0' in metrics.text().decode()
+        True
+    """
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.stage_seconds = self._histogram("rankloop_stage_duration_seconds")
+        self.items = self._counter("rankloop_answered_items_total")
+        self.fallbacks = self._counter("rankloop_fallbacks_total")
+        self.empty = self._counter("rankloop_empty_answers_total")
+        self.shed = self._counter("rankloop_shed_requests_total")
+        self.impressions = self._counter("rankloop_impressions_total")
+        self.release = self._gauge("rankloop_release_info")
+        self.as_of = self._gauge("rankloop_release_as_of_timestamp_seconds")
+        self.catalogue = self._gauge("rankloop_catalogue_items")

@@ -7,9 +7,11 @@
     ├── ModelError                a model that cannot be right
     │   └── NotFitted             asked for an answer before `fit` or `load`
     ├── BundleError               a release's files are missing, altered, or of another format
+    ├── Overloaded                more is asked than can be answered in time
     ├── SettingsError             a setting has a value that cannot work
     ├── SpoolError                records cannot be kept on this machine's disk
     │   └── SpoolFull             there is no room for more, and the policy is to refuse
+    ├── StateUnavailable          the online store does not answer in time
     └── StackError                a process of the laptop stack did not start, answer, or stop
         └── PortBusy              a port the stack needs belongs to another process
 
@@ -24,6 +26,7 @@ __all__ = [
     "DataError",
     "ModelError",
     "NotFitted",
+    "Overloaded",
     "PortBusy",
     "RankloopError",
     "SettingsError",
@@ -31,6 +34,7 @@ __all__ = [
     "SpoolError",
     "SpoolFull",
     "StackError",
+    "StateUnavailable",
 ]
 
 
@@ -74,6 +78,10 @@ class BundleError(RankloopError):
     """A release's files are missing, altered, or of another format."""
 
 
+class Overloaded(RankloopError):
+    """More is asked than can be answered in time; ask again a little later."""
+
+
 class SettingsError(RankloopError):
     """A setting has a value that cannot work."""
 
@@ -84,6 +92,10 @@ class SpoolError(RankloopError):
 
 class SpoolFull(SpoolError):
     """There is no room for more records, and the policy is to refuse."""
+
+
+class StateUnavailable(RankloopError):
+    """The online store does not answer, or not in time."""
 
 
 class StackError(RankloopError):

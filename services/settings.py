@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     stale_days: Annotated[float, Field(ge=0)] = 7.0
     """Age of a release's data, days, beyond which requests are answered as of its last moment instead of now."""
 
+    budget_ms: Annotated[float, Field(gt=0)] = 50.0
+    """Time an answer may take from its arrival at the edge, milliseconds; what does not fit is left out and labelled."""
+
+    threads: Count = 1
+    """Threads a replica computes with; more than one pays only where cores are idle, since replicas are what scales."""
+
     @property
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
