@@ -12,6 +12,8 @@
     ├── SpoolError                records cannot be kept on this machine's disk
     │   └── SpoolFull             there is no room for more, and the policy is to refuse
     ├── StateUnavailable          the online store does not answer in time
+    ├── ApiError                  the service refused what the client asked, or failed
+    │   └── Unavailable           no answer came, or only "later", as often as the client tried
     └── StackError                a process of the laptop stack did not start, answer, or stop
         └── PortBusy              a port the stack needs belongs to another process
 
@@ -21,6 +23,7 @@ A message names the value, the rule, and what to do.
 from collections.abc import Sequence
 
 __all__ = [
+    "ApiError",
     "BundleError",
     "ContractBreach",
     "DataError",
