@@ -38,6 +38,7 @@ __all__ = [
     "SpoolFull",
     "StackError",
     "StateUnavailable",
+    "Unavailable",
 ]
 
 
@@ -99,6 +100,28 @@ class SpoolFull(SpoolError):
 
 class StateUnavailable(RankloopError):
     """The online store does not answer, or not in time."""
+
+
+class ApiError(RankloopError):
+    """The service refused what the client asked, or failed.
+
+    Attributes:
+        status: the HTTP status; None where no answer came.
+        detail: why, in the service's words.
+        request_id: names the request in the service's logs.
+        unsent: of events that were sent in several batches, those that the service did not take; each has its id, so
+            that sending them again is safe.
+    """
+
+    def __init__(self, status: int | None, detail: str, request_id: str, remedy: str = "") -> None:
+        self.status, self.detail, self.request_id = status, detail, request_id
+        self.unsent: Sequence[object] = ()
+        said = f"the service answered {status}" if status else "no answer came"
+        super().__init__(f"{said}: {detail} (request {request_id})" + (f"; {remedy}" if remedy else ""))
+
+
+class Unavailable(ApiError):
+    """No answer came, or only "later", as often as the client tried."""
 
 
 class StackError(RankloopError):
