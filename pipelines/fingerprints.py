@@ -9,26 +9,32 @@ import fsspec
 import components
 import rankloop
 from rankloop.errors import SourceError
+from rankloop.sources import addresses
 
 __all__ = ["code_version", "data_version"]
 
 
-def data_version(path: str, mapping: str = "") -> str:
+def data_version(path: str, mapping: str = "", source: str = "") -> str:
     """Changes when a file at `path` (a file, folder or glob; any fsspec address) or the mapping does.
 
-    It reads no data: the file system's own key of each file (size and time of change, or the ETag) is enough.
+    It reads no data: the file system's own key of each file (size and time of change, or the ETag) is enough. Where
+    the source reads other places too, such as a service's log, they count as well.
 
     Raises:
         SourceError: nothing is there.
     """
+    keys = [key for address in addresses(source, path, mapping) for key in _file_keys(address)]
+    if mapping:
+        keys.append(Path(mapping).read_text())
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+
+
+def _file_keys(path: str) -> list[str]:
     system, root = fsspec.core.url_to_fs(path)
     files = sorted(system.glob(root)) if any(mark in root for mark in "*?[") else sorted(system.find(root))
     if not files:
         raise SourceError(f"there is no file at {path!r}; give the file or folder that the source reads")
-    keys = [f"{file}:{system.ukey(file)}" for file in files]
-    if mapping:
-        keys.append(Path(mapping).read_text())
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    return [f"{file}:{system.ukey(file)}" for file in files]
 
 
 @cache

@@ -69,7 +69,7 @@ class Order:
             "source": self.source,
             "path": self.path,
             "mapping": self.mapping,
-            "data_version": data_version(self.path, self.mapping),
+            "data_version": data_version(self.path, self.mapping, self.source),
             "code_version": code_version(),
             "serve_api": self.serve_api,
             "serve_url": self.serve_url,

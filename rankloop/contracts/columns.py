@@ -38,7 +38,18 @@ class Columns:
     FEATURES: Final = "features"
     KIND: Final = "kind"
     VALUE: Final = "value"
+    # what the log of a running service tells besides
+    AS_OF: Final = "as_of"
+    EVENT_ID: Final = "event_id"
+    FALLBACK: Final = "fallback"
+    FEATURE_NAMES: Final = "feature_names"
+    MICROS: Final = "micros"
+    RECEIVED: Final = "received"
+    SCORE: Final = "score"
+    SOURCE: Final = "source"
     # quarantine
+    RAW: Final = "raw"
+    REASON: Final = "reason"
     REASONS: Final = "reasons"
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from rankloop.errors import SourceError
 
-__all__ = ["Place", "resolve", "scan", "there"]
+__all__ = ["Place", "listed", "resolve", "scan", "scan_files", "there"]
 
 _GLOB: Final = frozenset("*?[")
 
@@ -77,7 +77,21 @@ def scan(place: Place, form: str | None, stack: ExitStack, *, separator: str, mi
     if (form or _format(found[0])) == "csv":
         files = found if local else _copied(system, found, stack)
         return pl.scan_csv(files, infer_schema=False, separator=separator, null_values=missing)
-    return pl.scan_parquet(found) if local else _remote_parquet(system, found)
+    return scan_files(system, found)
+
+
+def listed(pattern: str) -> tuple[fsspec.AbstractFileSystem, list[str]]:
+    """The file system of a glob, here or at a URL, and the files that fit, in the order of their names.
+
+    Raises:
+        SourceError: the place cannot be reached.
+    """
+    return _reach(Place(pattern))
+
+
+def scan_files(system: fsspec.AbstractFileSystem, files: list[str]) -> pl.LazyFrame:
+    """A lazy frame over Parquet files of one file system, in the order given; their folders' names add no columns."""
+    return pl.scan_parquet(files, hive_partitioning=False) if "file" in _protocols(system) else _remote_parquet(system, files)
 
 
 def there(place: Place) -> bool:

@@ -18,7 +18,10 @@ Source = Annotated[
     ),
 ]
 Mapping = Annotated[
-    str, typer.Option("--mapping", help="A YAML file that describes your own Parquet or CSV, or names a service's log.", show_default=False)
+    str,
+    typer.Option(
+        "--mapping", help="A YAML file that describes your own Parquet or CSV, or names a service's log.", show_default=False
+    ),
 ]
 
 _MARKS: Final = {

@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_the_reports_problem(tmp_path):
 def test_an_unknown_source_names_the_nearest():
     with pytest.raises(SourceError, match="did you mean 'lightgcn'"):
         read("light_gcn", ".")
-    assert list(SOURCES) == ["contract", "job_views", "lightgcn", "sequences", "mapping"]
+    assert list(SOURCES) == ["contract", "job_views", "lightgcn", "sequences", "mapping", "event_log"]
 
 
 def test_contract_tables_may_be_folders_of_files(tmp_path):
