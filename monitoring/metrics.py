@@ -47,11 +47,15 @@ SERIES: Final[dict[str, Series]] = {
     "rankloop_release_info": Series("gauge", "1 for the release that answers.", ("release_id",)),
     "rankloop_release_as_of_timestamp_seconds": Series("gauge", "The newest moment the release knows, Unix time."),
     "rankloop_catalogue_items": Series("gauge", "Items the release can show."),
-    "rankloop_spool_bytes": Series("gauge", "Bytes in the segments of a stream, all writers', as one of them counts.", ("stream",)),
+    "rankloop_spool_bytes": Series(
+        "gauge", "Bytes in the segments of a stream, all writers', as one of them counts.", ("stream",)
+    ),
     "rankloop_spool_shed_bytes_total": Series(
         "counter", "Bytes deleted from a stream because it was full, before anything read them perhaps.", ("stream",)
     ),
-    "rankloop_spool_refused_total": Series("counter", "Frames that a stream refused: it was full, or its disk failed.", ("stream",)),
+    "rankloop_spool_refused_total": Series(
+        "counter", "Frames that a stream refused: it was full, or its disk failed.", ("stream",)
+    ),
     "rankloop_events_total": Series(
         "counter", "Events in batches; outcome is accepted, duplicate (within its batch) or rejected.", ("kind", "outcome")
     ),

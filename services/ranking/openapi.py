@@ -1,16 +1,11 @@
 """The OpenAPI document of API v1, made from the very types that decode requests and encode answers."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import msgspec
-
-from rankloop import __version__
+from services.openapi import Operation, written
 from services.ranking.schemas import (
     Answer,
     Health,
-    Problem,
     RankAnswer,
     RankRequest,
     Readiness,
@@ -19,34 +14,18 @@ from services.ranking.schemas import (
     SimilarAnswer,
 )
 
-__all__ = ["OPERATIONS", "Operation", "document"]
-
-
-class Operation(NamedTuple):
-    """One route.
-
-    Attributes:
-        method: in lower case.
-        path: as OpenAPI writes it.
-        summary: one sentence.
-        answer: what 200 carries; None: text.
-        body: what it takes; None: nothing.
-        problems: statuses it may answer with, and when.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answer: type[msgspec.Struct] | None
-    body: type[msgspec.Struct] | None = None
-    problems: Mapping[int, str] = MappingProxyType({})
-
+__all__ = ["OPERATIONS", "document"]
 
 _ASKED: Final = {
     400: "The body is not JSON.",
     413: "The body is too large.",
     422: "A value breaks a rule; the detail names it.",
 }
+
+_SIMILAR: Final = (
+    {"name": "item_id", "in": "path", "required": True, "schema": {"type": "string"}},
+    {"name": "k", "in": "query", "required": False, "schema": {"type": "integer", "default": 10}},
+)
 
 OPERATIONS: Final = (
     Operation("post", "/v1/recommend", "The best items for a person.", Answer, RecommendRequest, _ASKED),
@@ -58,6 +37,7 @@ OPERATIONS: Final = (
         "Open items near one item.",
         SimilarAnswer,
         problems={404: "The release does not hold the item.", 422: "A value breaks a rule; the detail names it."},
+        parameters=_SIMILAR,
     ),
     Operation("get", "/healthz", "The process is alive.", Health),
     Operation("get", "/readyz", "The release has answered a self-test.", Readiness, problems={503: "It has not."}),
@@ -66,59 +46,7 @@ OPERATIONS: Final = (
 )
 """Every route of the application; a test holds them equal."""
 
-_SIMILAR: Final = [
-    {"name": "item_id", "in": "path", "required": True, "schema": {"type": "string"}},
-    {"name": "k", "in": "query", "required": False, "schema": {"type": "integer", "default": 10}},
-]
-_REQUEST_ID: Final = {
-    "name": "X-Request-Id",
-    "in": "header",
-    "required": False,
-    "description": "Names the request in answers and logs; made where absent.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
-}
-
 
 def document() -> bytes:
     """The whole document as JSON, OpenAPI 3.1."""
-    types = {kind for operation in OPERATIONS for kind in (operation.answer, operation.body) if kind} | {Problem}
-    ordered = sorted(types, key=lambda kind: kind.__name__)
-    refs, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
-    by_type = dict(zip(ordered, refs, strict=True))
-    paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _described(operation, by_type)
-    return msgspec.json.encode(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "Rankloop",
-                "version": __version__,
-                "summary": "Ranked lists of a work marketplace, answered by one release.",
-                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            },
-            "paths": paths,
-            "components": {"schemas": components},
-        }
-    )
-
-
-def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
-    problem = {"application/problem+json": {"schema": refs[Problem]}}
-    found = {"application/json": {"schema": refs[operation.answer]}} if operation.answer else {"text/plain": {}}
-    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": found}}
-    responses |= {str(status): {"description": when, "content": problem} for status, when in operation.problems.items()}
-    described: dict[str, Any] = {
-        "operationId": _name(operation),
-        "summary": operation.summary,
-        "parameters": [*(_SIMILAR if "{item_id}" in operation.path else []), _REQUEST_ID],
-        "responses": responses,
-    }
-    if operation.body:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": refs[operation.body]}}}
-    return described
-
-
-def _name(operation: Operation) -> str:
-    words = operation.path.replace("{item_id}/", "").replace("/v1/", "").strip("/").replace("/", "_")
-    return words.replace(".", "_")
+    return written(OPERATIONS, "Ranked lists of a work marketplace, answered by one release.")
