@@ -5,9 +5,12 @@ from rankloop.metrics.agreement import kendall_tau, overlap, rank_biased_overlap
 from rankloop.metrics.intervals import Interval, bootstrap_difference, bootstrap_mean
 from rankloop.metrics.lists import catalogue_coverage, exposure_gini, of_lists
 from rankloop.metrics.ranking import average_precision, ndcg, precision, recall, reciprocal_rank
+from rankloop.metrics.streams import Distinct, RunningMean, resample_weights
 
 __all__ = [
+    "Distinct",
     "Interval",
+    "RunningMean",
     "UndefinedMetric",
     "average_precision",
     "bootstrap_difference",
@@ -22,4 +25,5 @@ __all__ = [
     "rank_biased_overlap",
     "recall",
     "reciprocal_rank",
+    "resample_weights",
 ]
