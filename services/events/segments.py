@@ -122,7 +122,7 @@ class SpoolReader:
 
     def sealed(self, writer: str) -> list[int]:
         """Those that will never grow: all but the newest, and the newest too when the writer is dead."""
-        dead = self._is_dead(writer)  # asked first: a writer that dies in between has at most one segment too few here
+        dead = self.is_dead(writer)  # asked first: a writer that dies in between has at most one segment too few here
         numbers = self.segments(writer)
         return numbers if dead else numbers[:-1]
 
@@ -178,7 +178,7 @@ class SpoolReader:
                     return
                 wanted = max(missing, min(limit + _HEAD.size, _CHUNK))
 
-    def _is_dead(self, writer: str) -> bool:
+    def is_dead(self, writer: str) -> bool:
         try:
             lock = os.open(self._folder / writer / LOCK, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
