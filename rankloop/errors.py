@@ -12,6 +12,7 @@
     ├── SpoolError                records cannot be kept on this machine's disk
     │   └── SpoolFull             there is no room for more, and the policy is to refuse
     ├── StateUnavailable          the online store does not answer in time
+    ├── PartMissing               the other slot did not give its part of an answer
     ├── ApiError                  the service refused what the client asked, or failed
     │   └── Unavailable           no answer came, or only "later", as often as the client tried
     └── StackError                a process of the laptop stack did not start, answer, or stop
@@ -30,6 +31,7 @@ __all__ = [
     "ModelError",
     "NotFitted",
     "Overloaded",
+    "PartMissing",
     "PortBusy",
     "RankloopError",
     "SettingsError",
@@ -100,6 +102,10 @@ class SpoolFull(SpoolError):
 
 class StateUnavailable(RankloopError):
     """The online store does not answer, or not in time."""
+
+
+class PartMissing(RankloopError):
+    """The other slot did not give its part of an answer: it is empty, refused, broke off or was late."""
 
 
 class ApiError(RankloopError):
