@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rankloop.errors import SettingsError
@@ -109,6 +109,19 @@ class Settings(BaseSettings):
 
     threads: Count = 1
     """Threads a replica computes with; more than one pays only where cores are idle, since replicas are what scales."""
+
+    # the online store
+    state_url: SecretStr = SecretStr("")
+    """Where the online store is: empty for LMDB under `home`, or redis://, rediss:// (TLS) or unix:// for Redis or Valkey."""
+
+    state_timeout_ms: Annotated[float, Field(gt=0)] = 20.0
+    """Longest wait of a request for a connection to the online store, and again for its answer, milliseconds."""
+
+    state_seen_days: Annotated[float, Field(gt=0)] = 7.0
+    """How long the online store remembers an event's id, so that the event counts once, days."""
+
+    state_map_mb: Count = 1024
+    """Address space of an embedded online store at first, MiB; it doubles when it is full, and the file grows as it fills."""
 
     @property
     def bento_store(self) -> Path:
