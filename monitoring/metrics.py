@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-__all__ = ["SERIES", "EventMetrics", "HttpMetrics", "Metrics", "Series", "SpoolMetrics"]
+__all__ = ["SERIES", "CuratorMetrics", "EventMetrics", "HttpMetrics", "Metrics", "Series", "SpoolMetrics"]
 
 
 class Series(NamedTuple):
@@ -62,36 +62,76 @@ SERIES: Final[dict[str, Series]] = {
     "rankloop_event_batch_duration_seconds": Series(
         "histogram", "From the body of a batch to its frame on the disk, as durable as the policy says."
     ),
+    "rankloop_fold_lag_seconds": Series("gauge", "Time since everything in the spool of events was in the online store."),
+    "rankloop_folded_events_total": Series("counter", "Events that changed the online store; one that came twice counts once."),
+    "rankloop_roll_lag_seconds": Series(
+        "gauge", "Age of the oldest sealed segment that is not in the log; 0 where there is none."
+    ),
+    "rankloop_rolled_rows_total": Series("counter", "Rows written to the log; a segment rolled again counts again.", ("table",)),
+    "rankloop_uploads_total": Series("counter", "Files of the log sent to its URL; outcome is done or failed.", ("outcome",)),
+    "rankloop_erasures_total": Series("counter", "Demands to be forgotten that are complete."),
+    "rankloop_retained_partitions_deleted_total": Series(
+        "counter", "Hours of the log deleted because they were over their retention.", ("table",)
+    ),
+    "rankloop_kafka_messages_total": Series("counter", "Messages that Kafka has acknowledged.", ("topic",)),
+    "rankloop_curator_failures_total": Series(
+        "counter",
+        "Times a task of the curator failed, to be tried again: fold, roll, sweep, upload, erase, retain, kafka.",
+        ("task",),
+    ),
 }
 """Name to declaration; the tests and the docs list exactly these."""
 
 
-class HttpMetrics:
-    """The series of any application, in a registry of their own, so that two applications never share a count.
+class ProcessMetrics:
+    """The series of one process or application, in a registry of their own, so that two never share a count.
 
     Args:
         process: also export the process's memory, CPU time and open files.
     """
 
     def __init__(self, *, process: bool = True) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         if process:
-            ProcessCollector(registry=self._registry)
-        self.requests = self._counter("rankloop_http_requests_total")
-        self.request_seconds = self._histogram("rankloop_http_request_duration_seconds")
+            ProcessCollector(registry=self.registry)
 
     def text(self) -> bytes:
         """Everything, as a scraper reads it."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def _counter(self, name: str) -> Counter:
-        return Counter(name, SERIES[name].help, SERIES[name].labels, registry=self._registry)
+        return Counter(name, SERIES[name].help, SERIES[name].labels, registry=self.registry)
 
     def _gauge(self, name: str) -> Gauge:
-        return Gauge(name, SERIES[name].help, SERIES[name].labels, registry=self._registry)
+        return Gauge(name, SERIES[name].help, SERIES[name].labels, registry=self.registry)
 
     def _histogram(self, name: str) -> Histogram:
-        return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self._registry, buckets=_SECONDS)
+        return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self.registry, buckets=_SECONDS)
+
+
+class CuratorMetrics(ProcessMetrics):
+    """Those of the curator."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.fold_lag = self._gauge("rankloop_fold_lag_seconds")
+        self.folded = self._counter("rankloop_folded_events_total")
+        self.roll_lag = self._gauge("rankloop_roll_lag_seconds")
+        self.rolled_rows = self._counter("rankloop_rolled_rows_total")
+        self.uploads = self._counter("rankloop_uploads_total")
+        self.erasures = self._counter("rankloop_erasures_total")
+        self.deleted_partitions = self._counter("rankloop_retained_partitions_deleted_total")
+        self.kafka_messages = self._counter("rankloop_kafka_messages_total")
+        self.failures = self._counter("rankloop_curator_failures_total")
+
+
+class HttpMetrics(ProcessMetrics):
+    """Those of any application that answers over HTTP."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.requests = self._counter("rankloop_http_requests_total")
+        self.request_seconds = self._histogram("rankloop_http_request_duration_seconds")
 
 
 class SpoolMetrics(HttpMetrics):

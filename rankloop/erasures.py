@@ -11,8 +11,9 @@ import polars as pl
 from rankloop.contracts import Columns
 from rankloop.errors import DataError
 
-__all__ = ["Erased", "fingerprint", "hashed", "named_users", "parse", "text_of", "without"]
+__all__ = ["Erased", "divided", "fingerprint", "hashed", "named_users", "parse", "text_of", "without"]
 
+_STAYS: Final = "~stays"
 _PREFIX: Final = b"rankloop erasure key "
 
 
@@ -94,9 +95,19 @@ def without(
         >>> without(rows, {hashed(b"key", "u1"): 5}, b"key").rows()[0][0], without(rows, {}, b"key").height
         ('u1', 3)
     """
+    return divided(frame, erased, key, moments=moments)[0]
+
+
+def divided(
+    frame: pl.DataFrame, erased: Mapping[str, int], key: bytes, *, moments: Sequence[str] = (Columns.TS,)
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The same, and how many rows each erased person loses, by keyed hash."""
     gone = named_users(frame.get_column(Columns.USER_ID), erased, key)
     if not gone:
-        return frame
+        return frame, {}
     at = pl.col(Columns.USER_ID).replace_strict(list(gone), list(gone.values()), default=None, return_dtype=pl.Int64)
     first = pl.min_horizontal(pl.col(column).dt.epoch("us") for column in moments)
-    return frame.filter((at.is_null() | (first > at)).fill_null(True))
+    marked = frame.with_columns((at.is_null() | (first > at)).fill_null(True).alias(_STAYS))
+    lost = marked.filter(~pl.col(_STAYS)).get_column(Columns.USER_ID).value_counts(name="rows")
+    kept = marked.filter(pl.col(_STAYS)).drop(_STAYS)
+    return kept, {hashed(key, user): rows for user, rows in lost.iter_rows()}

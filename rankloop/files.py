@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_aside", "write_json"]
+__all__ = ["settle", "write_aside", "write_json"]
 
 
 def write_aside(path: Path, text: str, *, mode: int = 0o666) -> Path:

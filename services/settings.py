@@ -123,6 +123,28 @@ class Settings(BaseSettings):
     state_map_mb: Count = 1024
     """Address space of an embedded online store at first, MiB; it doubles when it is full, and the file grows as it fills."""
 
+    # the log, which the curator keeps
+    curator_port: Port = 9102
+    """TCP port of the curator's metrics, in Prometheus' format, on the loopback address."""
+
+    log_url: str = ""
+    """Where the log goes, any fsspec URL such as s3://lake/rankloop/log; empty: it stays in the home folder."""
+
+    retention_impressions_days: Count = 400
+    """How long the log keeps what people were shown, days."""
+
+    retention_outcomes_days: Count = 800
+    """How long the log keeps what people did, days."""
+
+    retention_quarantine_days: Count = 30
+    """How long the log keeps events that were refused, days."""
+
+    kafka_servers: str = ""
+    """Kafka brokers to send the log to as well, as host:port with commas between; empty: none."""
+
+    kafka_file: str = ""
+    """A JSON file of further options of librdkafka, such as security.protocol and sasl.password; empty: none."""
+
     @property
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
