@@ -11,13 +11,13 @@ from rankloop.contracts import SCHEMAS, Columns, Tables
 from rankloop.errors import DataError
 from rankloop.request import Request
 
-__all__ = ["group_of", "known_request", "known_world"]
+__all__ = ["TRADES", "group_of", "known_request", "known_world"]
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _LIST: Final = 10
 """Items shown a request."""
 
-_TRADES: Final[dict[str, tuple[str, ...]]] = {
+TRADES: Final[dict[str, tuple[str, ...]]] = {
     "logo": ("logo", "brand", "vector", "poster", "sketch"),
     "plumbing": ("plumbing", "pipe", "boiler", "leak", "bathroom"),
     "piano": ("piano", "melody", "chord", "rehearsal", "concert"),
@@ -60,11 +60,11 @@ def known_world(
         >>> tables.items["item_id"][0], tables.items.height, tables.users.height
         ('logo-i0', 45, 60)
     """
-    if not 2 <= groups <= len(_TRADES) or users_per_group < 1 or items_per_group < 2 or days < 1:
+    if not 2 <= groups <= len(TRADES) or users_per_group < 1 or items_per_group < 2 or days < 1:
         given = f"groups={groups}, users_per_group={users_per_group}, items_per_group={items_per_group}, days={days}"
-        raise DataError(f"a known world has 2 to {len(_TRADES)} groups, and 1 user, 2 items, 1 day or more: got {given}")
+        raise DataError(f"a known world has 2 to {len(TRADES)} groups, and 1 user, 2 items, 1 day or more: got {given}")
     draw = np.random.default_rng(rng)
-    trades = list(_TRADES)[:groups]
+    trades = list(TRADES)[:groups]
     items, users = _items(trades, items_per_group, draw), _users(trades, users_per_group, draw)
     impressions = _impressions(items, users, days, draw)
     return Tables(items=items, users=users, impressions=impressions, outcomes=_outcomes(impressions, draw))
@@ -96,7 +96,7 @@ def _frame(table: str, **columns: object) -> pl.DataFrame:
 
 def _items(trades: list[str], each: int, rng: np.random.Generator) -> pl.DataFrame:
     trade = np.repeat(trades, each).tolist()
-    words = [_TRADES[own] for own in trade]
+    words = [TRADES[own] for own in trade]
     picked = rng.integers(1, 5, (len(trade), 2))
     age = rng.uniform(1, 60, len(trade))
     return _frame(
@@ -119,8 +119,8 @@ def _users(trades: list[str], each: int, rng: np.random.Generator) -> pl.DataFra
     return _frame(
         "users",
         user_id=[f"{own}-u{n % each}" for n, own in enumerate(trade)],
-        headline=[f"Expert in {_TRADES[own][0]} and {_TRADES[own][4]}" for own in trade],
-        skills=[list(_TRADES[own][:3]) for own in trade],
+        headline=[f"Expert in {TRADES[own][0]} and {TRADES[own][4]}" for own in trade],
+        skills=[list(TRADES[own][:3]) for own in trade],
         country=rng.choice(["DE", "IN", "US"], len(trade)).tolist(),
         hourly_rate=rng.uniform(10, 100, len(trade)).round(2),
         experience_years=rng.integers(0, 20, len(trade)).astype(float),
