@@ -16,10 +16,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message
 
 from monitoring.metrics import HttpMetrics
-from rankloop.errors import DataError
+from rankloop.errors import DataError, Overloaded
 from services.auth import Scope, Tokens, guard
 from services.openapi import Operation
 from services.ranking.schemas import Health, Problem
+from services.strict import in_words
 
 __all__ = ["Asked", "application", "decoded", "request_id"]
 
@@ -139,7 +140,7 @@ async def _ended(message: Message, scope: Any) -> None:
 def _problem(request: Asked, error: Exception) -> Response[Problem]:
     name = _named(request.scope)
     status, detail = _explained(request, error, name)
-    headers = getattr(error, "headers", None) or {}
+    headers = {"Retry-After": "1"} if isinstance(error, Overloaded) else getattr(error, "headers", None) or {}
     return Response(
         Problem(status, HTTPStatus(status).phrase, detail, name),
         status_code=status,
@@ -153,10 +154,10 @@ def _explained(request: Asked, error: Exception, name: str) -> tuple[int, str]:
     match error:
         case DataError():
             return 422, str(error)
+        case Overloaded():
+            return 503, str(error)
         case msgspec.ValidationError():
-            rule, _, where = str(error).partition(" - at ")
-            field = where.strip("`").removeprefix("$.") or "the body"
-            return 422, f"{field}: {rule[0].lower()}{rule[1:]}; /schema/openapi.json says what is taken"
+            return 422, f"{in_words(error)}; /schema/openapi.json says what is taken"
         case msgspec.DecodeError() | UnicodeDecodeError():
             return 400, f"the body is not JSON: {error}; send one JSON object, encoded as UTF-8"
         case NotFoundException():  # the router's; an unknown item is a plain HTTPException

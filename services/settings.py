@@ -1,7 +1,7 @@
 """Every setting of the services: one typed class, read from `RANKLOOP_` variables of the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +17,8 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 Share = Annotated[float, Field(gt=0, le=64)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+Fsync = Literal["always", "interval", "never"]
+WhenFull = Literal["refuse", "shed"]
 
 
 class Settings(BaseSettings):
@@ -99,6 +101,43 @@ class Settings(BaseSettings):
 
     token: Annotated[str, Field(repr=False)] = ""
     """The token that our own programs send: the terminal, the client, the shadow worker."""
+
+    max_events: Count = 5000
+    """Most events one batch may hold."""
+
+    max_events_bytes: Annotated[int, Field(ge=1024)] = 4_194_304
+    """Largest body of a batch of events, bytes."""
+
+    event_max_age_days: Annotated[float, Field(gt=0)] = 30.0
+    """Age, days, beyond which an event is rejected."""
+
+    # the spools, where records wait on this machine's disk
+    event_fsync: Fsync = "always"
+    """When events are handed to the disk: `always` before they are acknowledged, at an `interval`, or `never` by us."""
+
+    impression_fsync: Fsync = "interval"
+    """The same for impressions."""
+
+    fsync_seconds: Seconds = 1.0
+    """The interval, seconds: what a crash of the machine may take where the policy is `interval`."""
+
+    event_spool_mb: Annotated[int, Field(ge=8)] = 2048
+    """Room of all events that wait, MiB."""
+
+    impression_spool_mb: Annotated[int, Field(ge=8)] = 4096
+    """Room of all impressions that wait, MiB."""
+
+    event_spool_full: WhenFull = "refuse"
+    """What to do when there is no room or the disk is full: `refuse` new ones, or `shed` the oldest ones unread."""
+
+    impression_spool_full: WhenFull = "shed"
+    """The same for impressions."""
+
+    segment_mb: Count = 64
+    """Size at which a segment of a spool is sealed, MiB; at most a quarter of its room."""
+
+    segment_seconds: Seconds = 300.0
+    """Age at which a segment of a spool is sealed, seconds; each is sealed at the turn of the hour too."""
 
     # answering
     stale_days: Annotated[float, Field(ge=0)] = 7.0
