@@ -1,0 +1,128 @@
+"""The edge's configuration: every number named, as the text HAProxy reads."""
+
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, StrictUndefined
+
+from rankloop.errors import SettingsError
+from services.edge.slots import NAMES, Slots
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["LUA", "EdgeConfig", "lua"]
+
+LUA: Final = "unit.lua"
+"""The file beside the configuration that reads what HAProxy's own JSON cannot."""
+
+_SOCKET_BYTES: Final = 107
+_SPARE_BYTES: Final = 16_384
+_OWN_ERRORS: Final = (
+    (400, "this is no HTTP request that can be read; mend the client"),
+    (403, "this is not allowed"),
+    (408, "the request did not arrive in time; send it at once"),
+    (500, "an error of the edge; its log says more"),
+    (502, "the answer broke off; ask again"),
+    (503, "every replica is busy; ask again after a second"),
+    (504, "no answer in time; ask again"),
+)
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """What one edge does; `text` says it to HAProxy.
+
+    It names processes by their ports: all of them live on this machine.
+
+    Attributes:
+        http_port: where people ask.
+        inner_port: where programs of this machine ask one slot, `/blue/...` or `/green/...`, or the stable one.
+        metrics_port: HAProxy's own series, on the loopback address.
+        serve_port: Ray Serve's HAProxy, which answers at /blue and /green.
+        admin_socket: path of the UNIX socket that changes weights; at most 107 bytes.
+        collectors: ports of the event collectors.
+        host: the address that `http_port` is bound to.
+        certificate: PEM file with certificate and key; None: plain HTTP.
+        slots: who gets which release at the start.
+        in_flight: requests a slot answers at the same time; further ones wait.
+        queue_ms: how long they wait before they are refused with 503.
+        collector_in_flight: requests a collector takes at the same time.
+        collector_queue_ms: how long further ones wait.
+        max_body_bytes: the largest body; larger is 413.
+        max_header_bytes: the largest headers; larger is 431.
+        client_rate: requests a second one client may make, over ten seconds; 0: any number.
+        client_connections: connections one address may hold; 0: any number.
+        max_connections: connections the edge takes at all.
+        request_seconds: how long a client may take to send its request.
+        keep_alive_seconds: how long an idle connection stays open.
+        answer_seconds: how long an answer may take.
+        connect_ms: how long a connection to a replica may take.
+        threads: of HAProxy.
+        log_every_request: or only those that failed or were sent again.
+    """
+
+    http_port: int
+    inner_port: int
+    metrics_port: int
+    serve_port: int
+    admin_socket: Path
+    collectors: tuple[int, ...] = ()
+    host: str = "127.0.0.1"
+    certificate: Path | None = None
+    slots: Slots = field(default_factory=Slots)
+    in_flight: int = 4
+    queue_ms: int = 25
+    collector_in_flight: int = 32
+    collector_queue_ms: int = 2_000
+    max_body_bytes: int = 262_144
+    max_header_bytes: int = 8_192
+    client_rate: int = 2_000
+    client_connections: int = 1_000
+    max_connections: int = 4_096
+    request_seconds: int = 10
+    keep_alive_seconds: int = 30
+    answer_seconds: int = 30
+    connect_ms: int = 1_000
+    threads: int = 1
+    log_every_request: bool = False
+
+    def __post_init__(self) -> None:
+        if len(str(self.admin_socket)) + len(".4194304.tmp") > _SOCKET_BYTES:
+            raise SettingsError(f"{self.admin_socket} is too long for a UNIX socket; put it under a shorter folder")
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Of one request: its body, its headers, and what rewriting them may add."""
+        return self.max_body_bytes + self.max_header_bytes + _SPARE_BYTES
+
+    def text(self, lua_file: Path) -> str:
+        """The configuration, as HAProxy reads it.
+
+        Args:
+            lua_file: where `unit.lua` lies.
+        """
+        template = _resource("haproxy.cfg.j2")
+        jinja = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+        given: dict[str, Any] = {name: getattr(self, name) for name in asdict(self)}
+        return jinja.from_string(template).render(
+            **given,
+            buffer_bytes=self.buffer_bytes,
+            lua=lua_file,
+            names=NAMES,
+            own_errors=_OWN_ERRORS,
+            phrase=lambda status: HTTPStatus(status).phrase,
+            rate_seconds=10,
+        )
+
+
+def lua() -> str:
+    """The text of `unit.lua`."""
+    return _resource(LUA)
+
+
+def _resource(name: str) -> str:
+    return files("services.edge").joinpath(name).read_text(encoding="utf-8")

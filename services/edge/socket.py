@@ -1,0 +1,131 @@
+"""HAProxy's sockets: what is said to a running edge."""
+
+import csv
+import re
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from rankloop.errors import StackError
+from services.edge.slots import Slots
+
+__all__ = ["AdminSocket", "ServerState"]
+
+_VALUE: Final = re.compile(r"value=<(.*)>")
+_CHUNK: Final = 65_536
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """One server behind the edge.
+
+    Attributes:
+        backend: `blue`, `green` or `collectors`.
+        name: the server's, such as `serve`.
+        up: whether it takes requests.
+        status: HAProxy's own word, such as `UP`, `DOWN` or `MAINT`.
+        check: how the last health check ended, such as `L7OK` or `L4CON`.
+    """
+
+    backend: str
+    name: str
+    up: bool
+    status: str
+    check: str
+
+
+class AdminSocket:
+    """Asks and tells a running HAProxy by its UNIX socket; it holds no connection.
+
+    Args:
+        path: of the socket.
+        seconds: the longest wait for an answer.
+    """
+
+    def __init__(self, path: Path, *, seconds: float = 5.0) -> None:
+        self._path, self._seconds = path, seconds
+
+    def command(self, text: str) -> str:
+        """Says one line, which may hold several commands with `;` between, and returns what HAProxy says.
+
+        Raises:
+            StackError: nobody listens.
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(self._seconds)
+            try:
+                line.connect(str(self._path))
+                line.sendall(text.encode() + b"\n")
+                heard = bytearray()
+                while chunk := line.recv(_CHUNK):
+                    heard += chunk
+            except OSError as error:
+                raise StackError(f"the edge does not answer at {self._path} ({error}); is the stack up? `rankloop up`") from error
+        return heard.decode(errors="replace").strip()
+
+    def answers(self) -> bool:
+        """Whether an edge listens."""
+        try:
+            return "Uptime" in self.command("show info")
+        except StackError:
+            return False
+
+    def weights(self, recorded: Slots | None = None) -> Slots:
+        """Who gets which release now.
+
+        Args:
+            recorded: where the seeds are taken from, which are part of the configuration.
+
+        Raises:
+            StackError: the edge does not answer, or not as an edge of ours.
+        """
+        return replace(
+            recorded or Slots(),
+            stable=self._variable("proc.stable"),
+            canary_bp=int(self._variable("proc.canary_bp")),
+            interleave_bp=int(self._variable("proc.interleave_bp")),
+        )
+
+    def set_weights(self, wanted: Slots) -> None:
+        """Makes the edge split so from the next request on; another stable slot is one switch, with no state between.
+
+        Naming the canary's slot stable gives everybody that slot at once; what is written after it changes nobody's.
+
+        Raises:
+            StackError: the edge does not answer, or did not take a value.
+        """
+        commands = [f"set var proc.stable str({wanted.stable})"] if self._variable("proc.stable") != wanted.stable else []
+        commands += [
+            f"set var proc.canary_bp int({wanted.canary_bp})",
+            f"set var proc.interleave_bp int({wanted.interleave_bp})",
+            f"set var proc.canary str({wanted.idle})",
+        ]
+        said = self.command("; ".join(["experimental-mode on", *commands]))
+        found = self.weights(wanted)
+        if found != wanted or self._variable("proc.canary") != wanted.idle:
+            raise StackError(
+                f"the edge was told {wanted} and has {found}: {said or 'it gave no reason'}; try again, then `rankloop up`"
+            )
+
+    def servers(self) -> list[ServerState]:
+        """The servers behind the edge, as its health checks see them.
+
+        Raises:
+            StackError: the edge does not answer.
+        """
+        rows = csv.DictReader(self.command("show stat -1 4 -1").removeprefix("# ").splitlines())
+        return [
+            ServerState(
+                row["pxname"], row["svname"], row["status"].startswith("UP"), row["status"], row["check_status"].lstrip("* ")
+            )
+            for row in rows
+        ]
+
+    def _variable(self, name: str) -> str:
+        said = self.command(f"get var {name}")
+        if not (found := _VALUE.search(said)):
+            raise StackError(
+                f"{self._path} does not know {name} ({said}); it is no edge of this version: `rankloop down`, `rankloop up`"
+            )
+        return found.group(1)
