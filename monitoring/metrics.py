@@ -1,10 +1,12 @@
 """Every exported series, declared once: the unit is in the name, and labels take few values."""
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-__all__ = ["SERIES", "CuratorMetrics", "EventMetrics", "HttpMetrics", "Metrics", "Series", "SpoolMetrics"]
+__all__ = ["SERIES", "CuratorMetrics", "EventMetrics", "HttpMetrics", "Metrics", "Series", "ShadowMetrics", "SpoolMetrics"]
 
 
 class Series(NamedTuple):
@@ -21,7 +23,11 @@ class Series(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
+_SHARES: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 1.0)
+_SHIFTS: Final = (-2.0, -1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+_STAGES: Final = ("state", "retrieve", "rank", "explain", "log")
 
 SERIES: Final[dict[str, Series]] = {
     "rankloop_http_requests_total": Series(
@@ -79,6 +85,24 @@ SERIES: Final[dict[str, Series]] = {
         "Times a task of the curator failed, to be tried again: fold, roll, sweep, upload, erase, retain, kafka.",
         ("task",),
     ),
+    "rankloop_interleaved_requests_total": Series(
+        "counter", "Requests that were to be interleaved; outcome is interleaved, failed, late or same release.", ("outcome",)
+    ),
+    "rankloop_shadow_requests_total": Series(
+        "counter",
+        "Requests in the shadow's share; outcome is compared, failed, late, degraded (the list shown was itself) or old.",
+        ("outcome",),
+    ),
+    "rankloop_shadow_overlap_ratio": Series(
+        "histogram", "Share of items that both lists of a request have among their first; cut is 5, 10 or all.", ("cut",)
+    ),
+    "rankloop_shadow_rbo_ratio": Series("histogram", "Rank-biased overlap of both lists of a request, p = 0.9."),
+    "rankloop_shadow_score_shift_ratio": Series(
+        "histogram", "Mean score of the other slot's list minus that of the list shown, in the standard deviation of the latter."
+    ),
+    "rankloop_shadow_latency_seconds": Series(
+        "histogram", "Time of an answer: the engine's as logged where slot is stable, over HTTP where it is other.", ("slot",)
+    ),
 }
 """Name to declaration; the tests and the docs list exactly these."""
 
@@ -105,8 +129,8 @@ class ProcessMetrics:
     def _gauge(self, name: str) -> Gauge:
         return Gauge(name, SERIES[name].help, SERIES[name].labels, registry=self.registry)
 
-    def _histogram(self, name: str) -> Histogram:
-        return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self.registry, buckets=_SECONDS)
+    def _histogram(self, name: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
+        return Histogram(name, SERIES[name].help, SERIES[name].labels, registry=self.registry, buckets=buckets)
 
 
 class CuratorMetrics(ProcessMetrics):
@@ -123,6 +147,18 @@ class CuratorMetrics(ProcessMetrics):
         self.deleted_partitions = self._counter("rankloop_retained_partitions_deleted_total")
         self.kafka_messages = self._counter("rankloop_kafka_messages_total")
         self.failures = self._counter("rankloop_curator_failures_total")
+
+
+class ShadowMetrics(ProcessMetrics):
+    """Those of the shadow worker."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.requests = self._counter("rankloop_shadow_requests_total")
+        self.overlap = self._histogram("rankloop_shadow_overlap_ratio", _SHARES)
+        self.rbo = self._histogram("rankloop_shadow_rbo_ratio", _SHARES)
+        self.shift = self._histogram("rankloop_shadow_score_shift_ratio", _SHIFTS)
+        self.latency = self._histogram("rankloop_shadow_latency_seconds")
 
 
 class HttpMetrics(ProcessMetrics):
@@ -165,12 +201,18 @@ class Metrics(SpoolMetrics):
 
     def __init__(self, *, process: bool = True) -> None:
         super().__init__(process=process)
-        self.stage_seconds = self._histogram("rankloop_stage_duration_seconds")
+        stages = self._histogram("rankloop_stage_duration_seconds")
+        self._stages = {name: stages.labels(name) for name in _STAGES}
         self.items = self._counter("rankloop_answered_items_total")
         self.fallbacks = self._counter("rankloop_fallbacks_total")
         self.empty = self._counter("rankloop_empty_answers_total")
         self.shed = self._counter("rankloop_shed_requests_total")
         self.impressions = self._counter("rankloop_impressions_total")
+        self.interleaved = self._counter("rankloop_interleaved_requests_total")
         self.release = self._gauge("rankloop_release_info")
         self.as_of = self._gauge("rankloop_release_as_of_timestamp_seconds")
         self.catalogue = self._gauge("rankloop_catalogue_items")
+
+    def stage(self, name: str) -> AbstractContextManager[Any]:
+        """Times one stage of an answer."""
+        return self._stages[name].time()

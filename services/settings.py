@@ -39,7 +39,10 @@ class Settings(BaseSettings):
 
     # ports, all on the loopback address except the two of HAProxy, which its configuration binds everywhere
     http_port: Port = 8000
-    """TCP port where requests are answered."""
+    """TCP port where people and programs ask: the edge's."""
+
+    serve_port: Port = 8001
+    """TCP port of Ray Serve's own HAProxy, behind the edge."""
 
     dashboard_port: Port = 8265
     """TCP port of Ray's dashboard and of the REST API that deploys."""
@@ -48,13 +51,50 @@ class Settings(BaseSettings):
     """TCP port of Ray's head, the address a Ray driver connects to."""
 
     haproxy_metrics_port: Port = 9101
-    """TCP port of HAProxy's own metrics, in Prometheus' format."""
+    """TCP port of the metrics of Ray Serve's HAProxy, in Prometheus' format."""
 
     haproxy_stats_port: Port = 8404
-    """TCP port of HAProxy's page of statistics."""
+    """TCP port of its page of statistics."""
+
+    edge_metrics_port: Port = 9103
+    """TCP port of the edge's own metrics, in Prometheus' format."""
 
     inner_port: Port = 21000
     """First of 400 consecutive TCP ports for processes that only talk to each other (Ray's agents, workers, replicas)."""
+
+    # the edge
+    edge_host: str = "127.0.0.1"
+    """Address the edge binds; another than the loopback one only with tokens."""
+
+    tls_certificate: str = ""
+    """PEM file with certificate and key; empty: plain HTTP."""
+
+    inflight: Count = 4
+    """Requests the edge has answered at the same time by each replica; further ones wait."""
+
+    queue_ms: Count = 25
+    """How long they wait before they are refused with 503, milliseconds."""
+
+    client_rate: Annotated[int, Field(ge=0)] = 2000
+    """Requests a second of one client (a token, else an address), over ten seconds; beyond it is 429; 0: any number."""
+
+    client_connections: Annotated[int, Field(ge=0)] = 1000
+    """Connections of one address to the edge; beyond it is 429; 0: any number."""
+
+    request_seconds: Count = 10
+    """Longest time a client may take to send a request, seconds."""
+
+    answer_seconds: Count = 30
+    """Longest time an answer may take before the edge gives it up, seconds."""
+
+    edge_threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads of the edge; one takes more requests a second than many replicas answer."""
+
+    edge_log: Literal["failed", "all"] = "failed"
+    """Which requests the edge logs: those that `failed` or were sent again, or `all`."""
+
+    collectors: Annotated[int, Field(ge=1, le=8)] = 2
+    """Processes that take events."""
 
     # how much of the machine
     cpus: Annotated[int, Field(ge=0)] = 0
@@ -184,6 +224,22 @@ class Settings(BaseSettings):
     kafka_file: str = ""
     """A JSON file of further options of librdkafka, such as security.protocol and sasl.password; empty: none."""
 
+    # the shadow
+    shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of requests that the other slot is asked again in the shadow, to compare the lists; 0: none, and no worker."""
+
+    shadow_port: Port = 9103
+    """TCP port of the shadow worker's metrics, in Prometheus' format, on the loopback address."""
+
+    shadow_concurrency: Count = 1
+    """Requests the shadow worker has under way at the same time."""
+
+    shadow_rate: Annotated[float, Field(gt=0)] = 20.0
+    """Most requests a second of the shadow worker, so that it never competes with people; more are passed over."""
+
+    shadow_keep_worst: Annotated[int, Field(ge=0)] = 20
+    """How many of the most different pairs of lists are kept as examples."""
+
     @property
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
@@ -197,7 +253,21 @@ class Settings(BaseSettings):
     @property
     def service_url(self) -> str:
         """Where requests are answered."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"{'https' if self.tls_certificate else 'http'}://127.0.0.1:{self.http_port}"
+
+    @property
+    def inner_url(self) -> str:
+        """Where programs of this machine ask the stable slot: the edge's inner listener."""
+        return f"http://127.0.0.1:{self.inner_port + 11}"
+
+    def slot_url(self, slot: str) -> str:
+        """Where programs of this machine ask one slot, whatever share of the requests it has."""
+        return f"{self.inner_url}/{slot}"
+
+    @property
+    def collector_ports(self) -> tuple[int, ...]:
+        """Where the event collectors listen, behind the edge."""
+        return tuple(self.inner_port + 12 + n for n in range(self.collectors))
 
     @property
     def dashboard_url(self) -> str:

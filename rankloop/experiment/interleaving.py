@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import polars as pl
 import xxhash
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from rankloop.contracts import Columns
 from rankloop.errors import DataError
@@ -223,7 +223,7 @@ def preference(credits: Credits, *, rng: int | np.random.Generator, level: float
     given = people.filter(pl.col(_CREDIT_A) + pl.col(_CREDIT_B) > 0)
     sides = np.sign((given[_CREDIT_A].cast(pl.Int64) - given[_CREDIT_B].cast(pl.Int64)).to_numpy())
     wins, losses = int(np.sum(sides > 0)), int(np.sum(sides < 0))
-    p_value = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    p_value = min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
     delta = lower = upper = float("nan")
     if len(sides):
         delta, lower, upper = bootstrap_mean(sides / 2, given["person"].to_list(), rng=rng, level=level)[:3]
