@@ -1,4 +1,5 @@
 """Every setting of the services: one typed class, read from `RANKLOOP_` variables of the environment."""
+# over budget: one class holds every setting, and each takes three lines to say
 
 from pathlib import Path
 from typing import Annotated, Literal
