@@ -1,6 +1,8 @@
 """The HTTP edge of a release: decodes, asks the engine, encodes; mounted in the Bento and in Ray Serve alike."""
 
 import re
+import time
+from typing import Final
 
 from litestar import Litestar, get, post
 from litestar.exceptions import HTTPException
@@ -9,6 +11,7 @@ from rankloop.errors import DataError, RankloopError
 from services.auth import Scope, Tokens
 from services.http import Asked, application, decoded, request_id
 from services.ranking.engine import Engine
+from services.ranking.impressions import AnyAnswer, Shown
 from services.ranking.openapi import OPERATIONS, document
 from services.ranking.schemas import (
     Answer,
@@ -22,6 +25,10 @@ from services.ranking.schemas import (
 from services.settings import Settings
 
 __all__ = ["build_app"]
+
+_PART: Final = "x-rankloop-part"
+_START: Final = re.compile(r"t=(\d{1,17})")
+_LONGEST: Final = 60.0
 
 
 def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) -> Litestar:
@@ -54,27 +61,31 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
 
 @post("/v1/recommend", status_code=200, scope=Scope.READ)
 async def _recommend(request: Asked) -> Answer:
-    asked = await decoded(request, RecommendRequest)
-    return _engine(request).recommend(asked.user_id, asked.k, asked.surface, request_id=request_id(request))
+    asked, engine = await decoded(request, RecommendRequest), _engine(request)
+    named, waited = request_id(request), _waited(request)
+    return _given(request, engine.recommend(asked.user_id, asked.k, asked.surface, request_id=named, waited=waited))
 
 
 @post("/v1/search", status_code=200, scope=Scope.READ)
 async def _search(request: Asked) -> Answer:
-    asked = await decoded(request, SearchRequest)
-    return _engine(request).search(asked.query, asked.user_id, asked.k, asked.surface, request_id=request_id(request))
+    asked, engine = await decoded(request, SearchRequest), _engine(request)
+    named, waited = request_id(request), _waited(request)
+    return _given(request, engine.search(asked.query, asked.user_id, asked.k, asked.surface, request_id=named, waited=waited))
 
 
 @post("/v1/rank", status_code=200, scope=Scope.READ)
 async def _rank(request: Asked) -> RankAnswer:
-    asked = await decoded(request, RankRequest)
-    return _engine(request).rank(
+    asked, engine = await decoded(request, RankRequest), _engine(request)
+    shown = engine.rank(
         asked.user_id,
         asked.item_ids,
         query=asked.query,
         surface=asked.surface,
         explain=asked.explain,
         request_id=request_id(request),
+        waited=_waited(request),
     )
+    return _given(request, shown)
 
 
 @get("/v1/items/{item_id:str}/similar", scope=Scope.READ)
@@ -104,3 +115,16 @@ async def _readyz(request: Asked) -> Readiness:
 def _engine(request: Asked) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
+
+
+def _given(request: Asked, shown: Shown[AnyAnswer]) -> AnyAnswer:
+    """The answer; logged, unless another program only wants to see what would have been shown."""
+    if _PART not in request.headers:
+        _engine(request).log(shown)
+    return shown.answer
+
+
+def _waited(request: Asked) -> float:
+    """Seconds since the request reached the edge, by the edge's clock; 0 where no edge says when, or clocks differ."""
+    since = _START.fullmatch(request.headers.get("x-request-start", ""))
+    return min(max(time.time() - int(since[1]) / 1e6, 0.0), _LONGEST) if since else 0.0

@@ -33,6 +33,7 @@ PACKAGES: Final = (
     "duckdb",
     "lightgbm",
     "litestar",
+    "lmdb",
     "msgspec",
     "numba",
     "numpy",
@@ -41,12 +42,18 @@ PACKAGES: Final = (
     "pyarrow",
     "pydantic-settings",
     "PyStemmer",
+    "redis",
     "scipy",
     "uvicorn",
 )
 """What a serving process imports, beside what these bring; the Bento asks for the versions installed here."""
 
-_CODE: Final = ("rankloop", "monitoring", "services/__init__.py", "services/auth.py", "services/settings.py", "services/ranking")
+_CODE: Final = (
+    "rankloop",
+    "monitoring",
+    *(f"services/{part}.py" for part in ("__init__", "auth", "http", "openapi", "settings", "strict")),
+    *(f"services/{part}" for part in ("events", "online", "ranking")),
+)
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,40 @@
 """From a demand to an answer, without a web framework: validate, ask the release, say what was missing."""
 
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from monitoring.metrics import Metrics
 from rankloop.bundle import Bundle
 from rankloop.contracts import SURFACES, Columns
-from rankloop.errors import DataError, ModelError
+from rankloop.errors import DataError, ModelError, Overloaded
 from rankloop.recommender import Ranked
-from rankloop.request import Request
+from rankloop.request import Request, microseconds
 from rankloop.retrieval import Similar
 from rankloop.vocabulary import UNKNOWN
-from services.ranking.schemas import (
-    Answer,
-    AnsweredItem,
-    Contribution,
-    Explanation,
-    RankAnswer,
-    Readiness,
-    SimilarAnswer,
-)
+from services.events.spool import SpoolWriter
+from services.online import StateStore
+from services.ranking.deadline import Deadline
+from services.ranking.explaining import explained
+from services.ranking.fallbacks import RANKER_FAILED_GIVEN, UNTRAINED_SURFACE
+from services.ranking.impressions import AnyAnswer, ImpressionLog, Shown
+from services.ranking.limits import Limits
+from services.ranking.people import NOBODY, Asker, People
+from services.ranking.schemas import Answer, AnsweredItem, RankAnswer, Readiness, SimilarAnswer
+from services.ranking.steps import NO_FEATURES, Steps
 from services.settings import Settings
 
 __all__ = ["Engine", "utc_now"]
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_USER: Final = "unknown user: popular and lexical candidates only"
-NO_MATCH: Final = "no item matches the search text: list without it"
-UNTRAINED_SURFACE: Final = "surface not in the training log: order learned from the others"
-RANKER_FAILED: Final = "ranker failed: retrieval order"
-RANKER_FAILED_GIVEN: Final = "ranker failed: given order"
-_NOBODY: Final = ""
 _GIVEN: Final = "given"
+_HOPELESS: Final = 4
+"""So many budgets late, an answer helps nobody."""
+
 Clock = Callable[[], datetime]
 
 
@@ -48,23 +44,40 @@ def utc_now() -> datetime:
 
 
 class Engine:
-    """One release, ready to answer; it holds no state between requests.
+    """One release, ready to answer; between requests it keeps how long ranking takes, and nothing else.
+
+    What fails or comes too late costs the part that it would have given, never the answer: without the online store
+    a list is the release's, without time it is in the order of retrieval, without retrievers it is the popular one.
+    Each is labelled and counted.
 
     Args:
         bundle: the release.
-        settings: limits, and how old a release may be before its last moment counts as now.
+        settings: limits, the time an answer may take, and how old a release may be before its last moment counts as now.
         metrics: where answers are counted.
         clock: the present moment, timezone-aware UTC.
+        state: what people did since the release; None: nothing is known of that.
+        impressions: where lists are logged; None: nowhere.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings, *, metrics: Metrics | None = None, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        clock: Clock = utc_now,
+        state: StateStore | None = None,
+        impressions: SpoolWriter | None = None,
+    ) -> None:
         self.metrics = metrics or Metrics()
         self.release_id = bundle.manifest.release_id
         self._bundle, self._settings, self._clock = bundle, settings, clock
         self._as_of = datetime.fromisoformat(bundle.manifest.as_of)
         self._titles: list[str] = bundle.parts.items[Columns.TITLE].to_list()
-        self._users = frozenset(bundle.parts.users[Columns.USER_ID])
-        self._surfaces = tuple(dict.fromkeys((*SURFACES, *bundle.manifest.surfaces)))
+        self._people = People(bundle.parts.users[Columns.USER_ID], bundle.catalogue, microseconds(self._as_of), state)
+        self._impressions = ImpressionLog(impressions, bundle.manifest.features, self.metrics)
+        self._limits = Limits(settings, tuple(dict.fromkeys((*SURFACES, *bundle.manifest.surfaces))))
+        self._steps = Steps(bundle, self.metrics)
         self.metrics.release.labels(release_id=self.release_id).set(1)
         self.metrics.as_of.set(self._as_of.timestamp())
         self.metrics.catalogue.set(len(bundle.catalogue))
@@ -83,22 +96,31 @@ class Engine:
         """Whether the release holds the item."""
         return item_id in self._bundle.catalogue
 
-    def recommend(self, user_id: str, k: int, surface: str, *, request_id: str) -> Answer:
+    def recommend(self, user_id: str, k: int, surface: str, *, request_id: str, waited: float = 0.0) -> Shown[Answer]:
         """The best items for a person.
+
+        Args:
+            user_id: the person.
+            k: how many items.
+            surface: the product place.
+            request_id: names the answer.
+            waited: seconds since the request reached the edge.
 
         Raises:
             DataError: `k` or `surface` is out of range.
+            Overloaded: the request waited so long that an answer would help nobody.
         """
-        return self._answer(Request(user_id, self._surface(surface), self.moment()), k, request_id)
+        return self._listed(user_id, self._limits.surface(surface), None, self._limits.k(k), request_id, self._due(waited))
 
-    def search(self, query: str, user_id: str | None, k: int, surface: str, *, request_id: str) -> Answer:
-        """The best items for a search text, for a person where one is named.
+    def search(self, query: str, user_id: str | None, k: int, surface: str, *, request_id: str, waited: float = 0.0) -> Shown:
+        """The best items for a search text, for a person where one is named; else as `recommend`.
 
         Raises:
             DataError: the query is empty or too long, or `k` or `surface` is out of range.
+            Overloaded: the request waited so long that an answer would help nobody.
         """
-        request = Request(user_id or _NOBODY, self._surface(surface), self.moment(), self._query(query))
-        return self._answer(request, k, request_id)
+        place, text = self._limits.surface(surface), self._limits.query(query)
+        return self._listed(user_id or NOBODY, place, text, self._limits.k(k), request_id, self._due(waited))
 
     def rank(
         self,
@@ -109,15 +131,17 @@ class Engine:
         surface: str | None = None,
         explain: bool = False,
         request_id: str,
-    ) -> RankAnswer:
+        waited: float = 0.0,
+    ) -> Shown[RankAnswer]:
         """Given items in the release's order; rules do not apply, since the caller chose.
 
         Raises:
             DataError: too few or too many items, one twice, or all of them unknown.
+            Overloaded: the request waited so long that an answer would help nobody.
         """
-        place = self._surface(surface or ("job_search" if query else "job_feed"))
-        request = Request(user_id, place, self.moment(), None if query is None else self._query(query))
-        self._check_given(item_ids)
+        due, place = self._due(waited), self._limits.surface(surface or ("job_search" if query else "job_feed"))
+        text = None if query is None else self._limits.query(query)
+        self._limits.given(item_ids)
         codes = self._bundle.catalogue.encode(item_ids)
         unknown = [item_id for item_id, code in zip(item_ids, codes, strict=True) if code == UNKNOWN]
         if len(unknown) == len(item_ids):
@@ -125,18 +149,33 @@ class Engine:
             raise DataError(
                 f"release {self.release_id} knows none of the {len(unknown)} items, such as {shown}; give items it holds"
             )
+        asker, request = self._ask(user_id, place, text)
         known = codes[codes != UNKNOWN]
-        ranked, failed = self._ranked(request, known, [_GIVEN] * len(known), len(known), RANKER_FAILED_GIVEN)
-        reasons = [*self._reasons(request), *failed]
-        return RankAnswer(
+        ranked, failed = self._steps.rank(request, known, [_GIVEN] * len(known), len(known), due, failed=RANKER_FAILED_GIVEN)
+        explanations = None
+        if explain and len(ranked.features):
+            with self.metrics.stage("explain"):
+                explanations = explained(ranked, self._bundle)
+        answer = RankAnswer(
             request_id,
             self.release_id,
             request.ts.isoformat(),
             self._items(ranked, place),
             unknown,
-            self._labelled(reasons),
-            self._explanations(ranked) if explain and not failed else None,
+            self._labelled([*asker.reasons, *self._of_surface(place), *failed]),
+            explanations,
         )
+        return self._shown(answer, request, user_id, ranked, due)
+
+    def log(self, shown: Shown[Any], *, teams: list[str] | None = None) -> None:
+        """Writes the impression of an answer that is given to a person.
+
+        Args:
+            shown: the answer.
+            teams: by item the release that placed it, where lists of two releases were interleaved.
+        """
+        with self.metrics.stage("log"):
+            self._impressions.write(shown, microseconds(self._clock()), teams=teams)
 
     def similar(self, item_id: str, k: int, *, request_id: str) -> SimilarAnswer:
         """Open items near one item, nearest first.
@@ -144,7 +183,7 @@ class Engine:
         Raises:
             DataError: `k` is out of range, the item is unknown, or the release has no notion of nearness.
         """
-        self._check_k(k)
+        self._limits.k(k)
         similar = self._bundle.parts.retrievers.get(Similar.name)
         if not isinstance(similar, Similar):
             raise DataError(
@@ -153,10 +192,10 @@ class Engine:
         code = self._bundle.catalogue.code(item_id)
         if code == UNKNOWN:
             raise DataError(f"release {self.release_id} does not hold item {item_id!r}; give an item it has shown")
-        request = Request(_NOBODY, "job_feed", self.moment())
-        with self._stage("retrieve"):
+        request = Request(NOBODY, "job_feed", self.moment())
+        with self.metrics.stage("retrieve"):
             near = similar.similar(code, k, allowed=self._bundle.recommender.rules.allowed(request))
-        ranked = Ranked(near.items, near.scores, (Similar.name,) * len(near.items), np.empty((0, 0), np.float32))
+        ranked = Ranked(near.items, near.scores, (Similar.name,) * len(near.items), NO_FEATURES)
         return SimilarAnswer(request_id, self.release_id, request.ts.isoformat(), item_id, self._items(ranked, request.surface))
 
     def self_test(self) -> Readiness:
@@ -165,37 +204,45 @@ class Engine:
         Raises:
             ModelError: the release has nothing to show, or its ranker fails.
         """
-        user_id = next(iter(self._bundle.parts.users[Columns.USER_ID]), _NOBODY)
+        users = self._bundle.parts.users[Columns.USER_ID]
         surface = next(iter(self._bundle.manifest.surfaces), SURFACES[0])
-        request = Request(user_id, surface, self.moment())
+        request = Request(next(iter(users), NOBODY), surface, self.moment())
         items = self._bundle.recommender.recommend(request, 10).items
         if not len(items):
             raise ModelError(
-                f"release {self.release_id} has nothing to show to user {user_id!r} at {request.ts.isoformat()}; "
+                f"release {self.release_id} has nothing to show to user {request.user_id!r} at {request.ts.isoformat()}; "
                 "its items are closed or its retrievers are empty: package a release from newer data"
             )
-        return Readiness("ready", self.release_id, self._as_of.isoformat(), len(self._titles), len(self._users))
+        return Readiness("ready", self.release_id, self._as_of.isoformat(), len(self._titles), len(users))
 
-    def _answer(self, request: Request, k: int, request_id: str) -> Answer:
-        self._check_k(k)
-        with self._stage("retrieve"):
-            found = self._bundle.recommender.candidates(request)
-        ranked, failed = self._ranked(request, found.items, found.sources, k, RANKER_FAILED)
-        unmatched = [NO_MATCH] if self._unmatched(request, found.sources) else []
-        fallback = self._labelled([*self._reasons(request), *unmatched, *failed])
-        moment = request.ts.isoformat()
-        return Answer(request_id, self.release_id, moment, self._items(ranked, request.surface), fallback)
+    def warm(self, *, requests: int = 20) -> None:
+        """Answers for several people and texts, and logs none of it.
 
-    def _ranked(
-        self, request: Request, items: np.ndarray, sources: Sequence[str], k: int, reason: str
-    ) -> tuple[Ranked, list[str]]:
-        try:
-            with self._stage("rank"):
-                return self._bundle.recommender.rank(request, items, sources, k), []
-        except Exception:  # a list in another order serves people better than none; it is labelled, counted and logged
-            log.exception("release %s: ranking %d items for user %r failed", self.release_id, len(items), request.user_id)
-        falling = -np.arange(min(k, len(items)), dtype=np.float32)
-        return Ranked(items[:k], falling, tuple(sources[:k]), np.empty((0, 0), np.float32)), [reason]
+        So the first person does not wait for code to be compiled or pages to be read; and it becomes known how long
+        ranking takes, from the second half, when both is done.
+        """
+        moment, users = self.moment(), self._bundle.parts.users[Columns.USER_ID].head(requests).to_list()
+        for n, (user, title) in enumerate(zip(users, self._titles, strict=False)):
+            query = title[: self._settings.max_query_chars] if n % 2 else None
+            self._steps.warm(Request(user, SURFACES[0], moment, query or None), learn=2 * n >= len(users))
+
+    def _listed(self, user_id: str, surface: str, query: str | None, k: int, request_id: str, due: Deadline) -> Shown[Answer]:
+        asker, request = self._ask(user_id, surface, query)
+        found, missing = self._steps.find(request, k, due)
+        ranked, unranked = self._steps.rank(request, found.items, found.sources, k, due, missing=missing)
+        reasons = [*asker.reasons, *self._of_surface(surface), *missing, *unranked]
+        moment, items = request.ts.isoformat(), self._items(ranked, surface)
+        answer = Answer(request_id, self.release_id, moment, items, self._labelled(reasons))
+        return self._shown(answer, request, user_id, ranked, due)
+
+    def _ask(self, user_id: str, surface: str, query: str | None) -> tuple[Asker, Request]:
+        moment = self.moment()
+        with self.metrics.stage("state"):
+            asker = self._people.look(user_id, microseconds(moment))
+        return asker, Request(asker.user_id, surface, moment, query, asker.recent)
+
+    def _shown(self, answer: AnyAnswer, request: Request, user_id: str, ranked: Ranked, due: Deadline) -> Shown[AnyAnswer]:
+        return Shown(answer, request, user_id, ranked.features, round(1e6 * due.passed()))
 
     def _items(self, ranked: Ranked, surface: str) -> list[AnsweredItem]:
         ids = self._bundle.catalogue.decode(ranked.items)
@@ -209,67 +256,20 @@ class Engine:
             self.metrics.empty.labels(surface).inc()
         return items
 
-    def _explanations(self, ranked: Ranked) -> list[Explanation]:
-        with self._stage("explain"):
-            ranker = self._bundle.recommender.ranker
-            shares = ranker.contributions(ranked.features)  # (items, features + 1)
-        ids = self._bundle.catalogue.decode(ranked.items)
-        rows = zip(ids, ranked.features.tolist(), shares.tolist(), strict=True)
-        return [_explanation(item_id, ranker.names, values, own) for item_id, values, own in rows]
-
-    def _reasons(self, request: Request) -> Iterator[str]:
-        if request.user_id != _NOBODY and request.user_id not in self._users:
-            yield UNKNOWN_USER
-        if request.surface not in self._bundle.manifest.surfaces:
-            yield UNTRAINED_SURFACE
-
-    def _unmatched(self, request: Request, sources: Sequence[str]) -> bool:
-        """Whether a search was answered by retrievers that do not read its text."""
-        readers = {own.name for own in self._bundle.recommender.blend.retrievers if own.reads_query}
-        return request.query is not None and readers.isdisjoint(sources)
+    def _of_surface(self, surface: str) -> list[str]:
+        return [] if surface in self._bundle.manifest.surfaces else [UNTRAINED_SURFACE]
 
     def _labelled(self, reasons: Sequence[str]) -> str | None:
         for reason in reasons:
             self.metrics.fallbacks.labels(reason=reason).inc()
         return "; ".join(reasons) or None
 
-    def _surface(self, surface: str) -> str:
-        if surface not in self._surfaces:
-            raise DataError(f"surface is {surface!r}; it must be one of {', '.join(self._surfaces)}")
-        return surface
-
-    def _query(self, query: str) -> str:
-        text = query.strip()
-        if not text:
-            raise DataError(
-                "query is empty; give at least one character that is no space, or ask /v1/recommend for a list without one"
+    def _due(self, waited: float) -> Deadline:
+        budget = self._settings.budget_ms / 1000
+        if waited > _HOPELESS * budget:
+            self.metrics.shed.inc()
+            raise Overloaded(
+                f"the request waited {waited * 1000:.0f} ms, {_HOPELESS} times the budget of {budget * 1000:.0f} ms; "
+                "ask again in a second"
             )
-        if len(text) > self._settings.max_query_chars:
-            raise DataError(f"query has {len(text)} characters; the limit is {self._settings.max_query_chars}: shorten it")
-        return text
-
-    def _check_k(self, k: int) -> None:
-        if not 1 <= k <= self._settings.max_k:
-            raise DataError(f"k is {k}; it must be from 1 to {self._settings.max_k}: ask for a list of such a length")
-
-    def _check_given(self, item_ids: Sequence[str]) -> None:
-        limit = self._settings.max_rank_items
-        if not 1 <= len(item_ids) <= limit:
-            raise DataError(f"item_ids has {len(item_ids)} items; give from 1 to {limit}")
-        if len(set(item_ids)) < len(item_ids):
-            twice = next(item for n, item in enumerate(item_ids) if item in item_ids[:n])
-            raise DataError(f"item_ids names {twice!r} more than once; name each item once")
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        with self.metrics.stage_seconds.labels(stage=name).time():
-            yield
-
-
-def _explanation(item_id: str, names: Sequence[str], values: Sequence[float], shares: Sequence[float]) -> Explanation:
-    *own, constant = shares
-    rows = [
-        Contribution(name, None if math.isnan(value) else value, share)
-        for name, value, share in zip(names, values, own, strict=True)
-    ]
-    return Explanation(item_id, constant, sorted(rows, key=lambda row: -abs(row.contribution)))
+        return Deadline(budget, waited)

@@ -10,6 +10,7 @@ from litestar import Litestar
 
 from rankloop.bundle import Bundle
 from rankloop.errors import BundleError
+from services.online import open_store
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
 from services.settings import Settings
@@ -23,7 +24,7 @@ BUNDLE: Final = "bundle"
 
 
 def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True) -> Litestar:
-    """Checks every file of a bundle, opens it, answers a self-test, and gives the application.
+    """Checks every file of a bundle, opens it, answers a self-test, warms up, and gives the application.
 
     Args:
         bundle: the bundle's folder.
@@ -35,8 +36,9 @@ def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True)
         ModelError: the release has nothing to show.
     """
     began = time.monotonic()
-    engine = Engine(Bundle.open(bundle), settings)
+    engine = Engine(Bundle.open(bundle), settings, state=open_store(settings))
     ready = engine.self_test()
+    engine.warm()
     gc.collect()
     gc.freeze()  # the release lives as long as the process: the collector need not walk it again
     log.info(

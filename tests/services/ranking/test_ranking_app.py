@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from rankloop.bundle import Bundle
+from services.events.spool import Position, SpoolReader, SpoolWriter
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
 from services.ranking.openapi import OPERATIONS, document
@@ -18,7 +20,7 @@ from services.settings import Settings
 
 @pytest.fixture(scope="module")
 def client(bundle: Bundle) -> Iterator[TestClient]:
-    settings = Settings(max_body_bytes=262_144)
+    settings = Settings(max_body_bytes=262_144, budget_ms=60_000)
     engine = Engine(bundle, settings, clock=lambda: Engine(bundle, settings).moment())
     with TestClient(build_app(engine, settings)) as client:
         yield client
@@ -164,7 +166,7 @@ def test_alive_and_ready_are_two_things(client: TestClient, bundle: Bundle) -> N
 
 
 def test_a_release_with_nothing_to_show_is_alive_but_not_ready(bundle: Bundle) -> None:
-    settings = Settings(stale_days=10_000)
+    settings = Settings(stale_days=10_000, budget_ms=60_000)
     engine = Engine(bundle, settings, clock=lambda: Engine(bundle, settings).moment() - timedelta(days=0))
     nothing = Engine(bundle, settings, clock=engine.moment)
     nothing.moment = lambda: engine.moment() - timedelta(days=9_000)  # type: ignore[method-assign]  # before any item
@@ -173,6 +175,33 @@ def test_a_release_with_nothing_to_show_is_alive_but_not_ready(bundle: Bundle) -
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "has nothing to show" in answer.json()["detail"]
+
+
+def test_time_spent_before_the_replica_counts(bundle: Bundle) -> None:
+    settings = Settings(budget_ms=1_000)
+    with TestClient(build_app(Engine(bundle, settings), settings)) as client:
+        body = {"user_id": "logo-u5"}
+        since = {"X-Request-Start": f"t={time.time_ns() // 1_000 - 1_500_000}"}
+        late = client.post("/v1/recommend", json=body, headers=since).json()
+        assert late["fallback"] == "no time: popular list"
+        hopeless = client.post("/v1/recommend", json=body, headers={"X-Request-Start": "t=1"})
+        assert (hopeless.status_code, hopeless.headers["retry-after"]) == (503, "1")
+        assert "4 times the budget of 1000 ms" in hopeless.json()["detail"]
+        strange = client.post("/v1/recommend", json=body, headers={"X-Request-Start": "yesterday"})
+        assert strange.status_code == 200
+
+
+@pytest.mark.parametrize(("headers", "logged"), [({}, 1), ({"X-Rankloop-Part": "1"}, 0)])
+def test_what_another_program_asks_for_is_no_impression(
+    bundle: Bundle, tmp_path: Path, headers: dict[str, str], logged: int
+) -> None:
+    spool = SpoolWriter(tmp_path, fsync="never", max_bytes=1 << 20, when_full="refuse")
+    settings = Settings(budget_ms=60_000)
+    with TestClient(build_app(Engine(bundle, settings, impressions=spool), settings)) as client:
+        assert client.post("/v1/recommend", json={"user_id": "logo-u5"}, headers=headers).status_code == 200
+    spool.close()
+    reader = SpoolReader(tmp_path)
+    assert len(list(reader.read(reader.writers()[0], Position(1, 0)))) == logged
 
 
 def test_every_series_of_a_request_is_counted(client: TestClient) -> None:
