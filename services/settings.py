@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     haproxy_stats_port: Port = 8404
     """TCP port of its page of statistics."""
 
-    edge_metrics_port: Port = 9103
+    edge_metrics_port: Port = 9104
     """TCP port of the edge's own metrics, in Prometheus' format."""
 
     inner_port: Port = 21000

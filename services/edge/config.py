@@ -4,15 +4,12 @@ from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
 from rankloop.errors import SettingsError
 from services.edge.slots import NAMES, Slots
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["LUA", "EdgeConfig", "lua"]
 
@@ -52,7 +49,8 @@ class EdgeConfig:
         queue_ms: how long they wait before they are refused with 503.
         collector_in_flight: requests a collector takes at the same time.
         collector_queue_ms: how long further ones wait.
-        max_body_bytes: the largest body; larger is 413.
+        max_body_bytes: the largest body; larger is 413. A body up to this is held, so that it can be sent again.
+        max_events_bytes: the largest batch of events; larger is 413.
         max_header_bytes: the largest headers; larger is 431.
         client_rate: requests a second one client may make, over ten seconds; 0: any number.
         client_connections: connections one address may hold; 0: any number.
@@ -79,6 +77,7 @@ class EdgeConfig:
     collector_in_flight: int = 32
     collector_queue_ms: int = 2_000
     max_body_bytes: int = 262_144
+    max_events_bytes: int = 4_194_304
     max_header_bytes: int = 8_192
     client_rate: int = 2_000
     client_connections: int = 1_000

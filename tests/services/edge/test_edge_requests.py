@@ -93,7 +93,13 @@ def test_a_body_that_is_too_large_is_413(rig: Rig) -> None:
     limit = rig.edge.config.max_body_bytes
     assert httpx.post(f"{rig.url}/v1/rank", content=b"x" * limit).json()["body"] == limit
     assert_problem(httpx.post(f"{rig.url}/v1/rank", content=b"x" * (limit + 1)), 413, f"larger than {limit} bytes")
-    assert_problem(httpx.post(f"{rig.url}/v1/events", content=iter([b"x" * limit, b"x"])), 413, f"larger than {limit} bytes")
+    assert_problem(httpx.post(f"{rig.url}/v1/rank", content=iter([b"x" * limit, b"x"])), 413, f"larger than {limit} bytes")
+
+
+def test_a_batch_of_events_has_a_limit_of_its_own(rig: Rig) -> None:
+    limit = rig.edge.config.max_events_bytes
+    assert httpx.post(f"{rig.url}/v1/events", content=b"x" * limit).json()["body"] == limit
+    assert_problem(httpx.post(f"{rig.url}/v1/events", content=b"x" * (limit + 1)), 413, f"larger than {limit} bytes")
 
 
 def test_headers_that_are_too_large_are_431(rig: Rig) -> None:
