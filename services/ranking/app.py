@@ -50,7 +50,7 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
         OPERATIONS,
         metrics=engine.metrics,
         tokens=Tokens.read(settings),
-        openapi=document(),
+        openapi=document(settings),
         max_body_bytes=settings.max_body_bytes,
         name_answers=name_answers,
         engine=engine,

@@ -227,7 +227,7 @@ def test_the_document_describes_exactly_the_routes(client: TestClient) -> None:
 
 def test_the_document_is_served_and_its_references_resolve(client: TestClient) -> None:
     served = client.get("/schema/openapi.json")
-    assert served.content == document()
+    assert served.content == document(Settings())
     schemas = served.json()["components"]["schemas"]
     assert {ref.rsplit("/", 1)[1] for ref in re.findall(r"#/components/schemas/\w+", served.text)} <= set(schemas)
     assert served.json()["paths"]["/v1/rank"]["post"]["requestBody"]["required"] is True
@@ -241,4 +241,4 @@ def test_every_answer_fits_the_document(client: TestClient) -> None:
 
 
 def test_nothing_of_one_machine_is_in_the_document() -> None:
-    assert str(Path.home()) not in document().decode()
+    assert str(Path.home()) not in document(Settings()).decode()
