@@ -56,7 +56,7 @@ class Size:
     scale: Scale
 
 
-FULL: Final = Size(100_000, 500, 300, 31, Scale(48_000, 100, 95_000, 7_400, 9_000, days=24, impressions=400_000))
+FULL: Final = Size(100_000, 500, 300, 31, Scale(48_000, 200, 95_000, 7_000, 9_000, days=10, impressions=260_000))
 QUICK: Final = Size(3_000, 200, 60, 31, Scale(1_500, 20, 3_000, 230, 300, days=10, impressions=60_000))
 
 

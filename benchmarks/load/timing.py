@@ -1,11 +1,12 @@
 """When requests are sent, and what became of each: the numbers behind every figure of the online path."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_ANSWER", "Sent", "evenly", "poisson", "steps"]
+__all__ = ["NO_ANSWER", "Sent", "evenly", "joined", "poisson", "steps"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -74,6 +75,13 @@ class Sent(NamedTuple):
             **{f"p{name}_ms": self.at_ms(share) for name, share in (("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999))},
             "failed": self.failed,
         }
+
+
+def joined(parts: Sequence[Sent]) -> Sent:
+    """The rows of several generators or processes, in the order of their intended moments."""
+    whole = Sent(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    order = np.argsort(whole.intended, kind="stable")
+    return Sent(whole.intended[order], whole.sent[order], whole.done[order], whole.status[order], whole.mark[order])
 
 
 def evenly(rate: float, seconds: float) -> Floats:

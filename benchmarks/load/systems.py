@@ -1,0 +1,54 @@
+"""The alternatives that answer with our engine, each started as its own documentation starts it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.load.bundle import Made
+from benchmarks.load.child import answers, child, free_port, processes
+
+__all__ = ["System", "bento_api", "fastapi_on_serve"]
+
+
+class System(NamedTuple):
+    """Something that answers `/v1/recommend` and `/v1/search`.
+
+    Attributes:
+        name: for tables.
+        address: host and port.
+        pids: the processes that hold the release.
+    """
+
+    name: str
+    address: tuple[str, int]
+    pids: list[int]
+
+
+@contextmanager
+def fastapi_on_serve(release: Made, home: Path, *, replicas: int) -> Iterator[System]:
+    """FastAPI on Ray Serve's default proxy, with a router deployment in front of the engine's."""
+    port = free_port()
+    arguments = [str(release.folder), str(home), str(port), str(replicas)]
+    command = [sys.executable, "-m", "benchmarks.load.fastapi_on_serve", *arguments]
+    url = f"http://127.0.0.1:{port}/v1/recommend"
+    with child(command, env={}, ready=lambda: answers(url, release.recommend[0])) as mark:
+        yield System("FastAPI and a router on Ray Serve", ("127.0.0.1", port), processes(mark, "ServeReplica:default:Ranking"))
+
+
+@contextmanager
+def bento_api(release: Made, home: Path, *, replicas: int) -> Iterator[System]:
+    """`@bentoml.api` under `bentoml serve`."""
+    port = free_port()
+    served = ["serve", "benchmarks.load.bento_api:Ranking", "--host", "127.0.0.1", "--port", str(port)]
+    env = {
+        "BENCH_BUNDLE": str(release.folder),
+        "BENCH_HOME": str(home),
+        "BENCH_WORKERS": str(replicas),
+        "BENTOML_HOME": str(home / "bento-bench"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    url = f"http://127.0.0.1:{port}/v1/recommend"
+    with child([sys.executable, "-m", "bentoml", *served], env=env, ready=lambda: answers(url, release.recommend[0])) as mark:
+        yield System("@bentoml.api, bentoml serve", ("127.0.0.1", port), processes(mark, "_bentoml_impl.worker.service"))
