@@ -1,5 +1,6 @@
 """The online store of several machines: Redis or Valkey, written by scripts that are whole or not at all."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from redis import ConnectionPool, Redis, RedisError
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.retry import Retry
 
 from rankloop.errors import SettingsError, StateUnavailable
@@ -18,6 +19,8 @@ from services.online.breaker import Breaker
 
 __all__ = ["SCRIPT_EVENTS", "URL_SCHEMES", "RedisStore"]
 
+log = logging.getLogger(__name__)
+
 URL_SCHEMES: Final = ("redis", "rediss", "unix")
 """TCP, TLS over TCP, and a socket file."""
 
@@ -26,6 +29,7 @@ SCRIPT_EVENTS: Final = 200
 
 _PREFIX: Final = "rl:"
 _POSITIONS: Final = "rl:positions"
+_RUN: Final = "rl:run"
 _REST: Final = 0.5
 _WRITE_SECONDS: Final = 5.0
 
@@ -80,6 +84,8 @@ class RedisStore:
         """Up to where a source is folded."""
         try:
             found: Any = self._writes.hget(_POSITIONS, source)
+            if self._write:
+                self._mend()
         except RedisError as error:
             raise self._unavailable(error) from error
         segment, offset = (0, 0) if found is None else map(int, found.split(b":"))
@@ -118,6 +124,21 @@ class RedisStore:
         if new < 0:
             raise self._places.gone_back(source, (int(found[0]), int(found[1])))
         return int(new)
+
+    def _mend(self) -> None:
+        """Has a server that was started anew write its append-only file anew, once.
+
+        Where a crash cut the file within a script's changes, Redis, and Valkey before its pull request 4342, leave them out
+        and leave their beginning in the file, and the next start applies it together with what was folded in their place.
+        """
+        run = str(self._writes.info("server").get("run_id"))
+        met: Any = self._writes.getset(_RUN, run)
+        if met == run.encode() or not self._writes.info("persistence").get("aof_enabled"):
+            return
+        try:
+            self._writes.bgrewriteaof()
+        except ResponseError as error:  # not everybody may, and it may be under way
+            log.warning("the append-only file of %s was not written anew: %s", self._where, error)
 
     def _read(self, *commands: tuple[str, str]) -> list[Any]:
         """The answers to commands that are sent together, of one moment."""
