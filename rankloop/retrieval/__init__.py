@@ -7,6 +7,7 @@ from rankloop.retrieval.bm25 import Bm25
 from rankloop.retrieval.popular import Popular
 from rankloop.retrieval.profile import Profile
 from rankloop.retrieval.registry import RETRIEVERS
+from rankloop.retrieval.semantic import Semantic
 from rankloop.retrieval.similar import Similar
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Popular",
     "Profile",
     "Retriever",
+    "Semantic",
     "Similar",
     "SourcedCandidates",
 ]

@@ -50,6 +50,9 @@ class Retriever(ABC):
     reads_query: ClassVar[bool] = False
     """Whether it looks at the search text; a search is answered by those that do."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages that it loads and answers with, beside those that every release needs."""
+
     @abstractmethod
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from every row of `tables`; the caller has already cut them in time.

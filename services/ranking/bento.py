@@ -21,9 +21,10 @@ from typing import Any, Final
 import services
 from rankloop.bundle import Manifest, verify
 from rankloop.errors import BundleError, RankloopError
+from rankloop.retrieval import RETRIEVERS
 from services.ranking.opening import BUNDLE
 
-__all__ = ["NAME", "PACKAGES", "BuiltBento", "build_bento", "main"]
+__all__ = ["NAME", "PACKAGES", "BuiltBento", "build_bento", "main", "packages_of"]
 
 NAME: Final = "rankloop-ranking"
 """The Bento's name; its version is the release's id."""
@@ -46,7 +47,7 @@ PACKAGES: Final = (
     "scipy",
     "uvicorn",
 )
-"""What a serving process imports, beside what these bring; the Bento asks for the versions installed here."""
+"""What every serving process imports, beside what these bring; the Bento asks for the versions installed here."""
 
 _CODE: Final = (
     "rankloop",
@@ -105,6 +106,12 @@ def build_bento(bundle: Path, store: Path) -> BuiltBento:
     return _built(folder, manifest.release_id, time.monotonic() - began)
 
 
+def packages_of(manifest: Manifest) -> list[str]:
+    """What a process that serves a release imports: `PACKAGES`, and what its retrievers add."""
+    known = (RETRIEVERS[name] for name in manifest.retrievers if name in RETRIEVERS)
+    return sorted({*PACKAGES, *(package for own in known for package in own.packages)}, key=str.lower)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Builds, and prints the Bento as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m services.ranking.bento", description="Build the Bento of a release.")
@@ -129,7 +136,7 @@ def _bentofile(manifest: Manifest, code: str) -> dict[str, Any]:
         "description": f"Release {manifest.release_id}: knows what happened up to {manifest.as_of}.",
         "labels": {"release_id": manifest.release_id, "as_of": manifest.as_of, "code": code, **lineage},
         "include": [f"{BUNDLE}/**", *(f"{path}/**" for path in ("rankloop", "monitoring", "services"))],
-        "python": {"packages": [f"{name}=={version(name)}" for name in PACKAGES], "lock_packages": False},
+        "python": {"packages": [f"{name}=={version(name)}" for name in packages_of(manifest)], "lock_packages": False},
         "envs": [{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}],
     }
 

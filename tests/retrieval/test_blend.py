@@ -9,7 +9,7 @@ import pytest
 from rankloop.contracts import Tables
 from rankloop.errors import ModelError, NotFitted
 from rankloop.request import Request
-from rankloop.retrieval import RETRIEVERS, Als, Blend, Bm25, Popular, Profile, Retriever, Similar
+from rankloop.retrieval import RETRIEVERS, Als, Blend, Bm25, Popular, Profile, Retriever, Semantic, Similar
 from rankloop.retrieval.base import pick
 from rankloop.testing import RetrieverContract
 from rankloop.vocabulary import Vocabulary
@@ -103,7 +103,8 @@ def test_a_saved_blend_with_a_retriever_of_another_version_is_refused(tmp_path):
 
 
 def test_every_retriever_is_registered_under_its_own_name_and_made_without_arguments():
-    assert dict(RETRIEVERS) == {"popular": Popular, "als": Als, "bm25": Bm25, "profile": Profile, "similar": Similar}
+    classes = (Popular, Als, Bm25, Profile, Similar, Semantic)
+    assert dict(RETRIEVERS) == dict(zip(("popular", "als", "bm25", "profile", "similar", "semantic"), classes, strict=True))
     assert all(RETRIEVERS[name]().name == name for name in RETRIEVERS)
 
 

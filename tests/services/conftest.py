@@ -1,22 +1,27 @@
 """A small, real release of the known world: every part of it is fitted, nothing is made up."""
 
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
 import pytest
+import uvicorn
 
 from rankloop.bundle import Bundle
 from rankloop.contracts import Columns, Tables
 from rankloop.features import FeatureStore, compute, load_views
 from rankloop.ranking import LambdaMart
 from rankloop.recipe import Recipe
-from rankloop.retrieval import RETRIEVERS
 from rankloop.testing import known_world
 from rankloop.training import bundle_parts, fit_retrievers, windows
+from services.settings import Settings
 
 CLOSED = "logo-i3"
 """An item that closed before the release's last moment."""
@@ -38,12 +43,12 @@ class Release:
 
 
 @pytest.fixture(scope="session")
-def make_release(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Release]:
-    """Makes a release from a known world of a seed."""
+def make_release(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Release]:
+    """Makes a release from a known world of a seed, with the retrievers of a recipe unless others are named."""
 
-    def made(seed: int) -> Release:
+    def made(seed: int, retrievers: tuple[str, ...] = Recipe().retrievers) -> Release:
         tables = closed_early(known_world(days=20, rng=seed))
-        recipe = Recipe(retrievers=tuple(RETRIEVERS), depth=40)
+        recipe = Recipe(retrievers=retrievers, depth=40)
         views = load_views()
         store = FeatureStore(views, compute(views, tables))
         fits = fit_retrievers(tables, recipe, print)
@@ -65,7 +70,7 @@ def make_release(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Re
 
 
 @pytest.fixture(scope="session")
-def release(make_release: Callable[[int], Release]) -> Release:
+def release(make_release: Callable[..., Release]) -> Release:
     """The release most tests share."""
     return make_release(0)
 
@@ -89,3 +94,52 @@ def last_moment(tables: Tables) -> datetime:
     last = tables.outcomes[Columns.TS].max()
     assert isinstance(last, datetime)
     return last
+
+
+@pytest.fixture(scope="session")
+def other_release(make_release: Callable[[int], Release]) -> Release:
+    """Another one, of another world."""
+    return make_release(1)
+
+
+class SlotServer:
+    """Answers at /blue/... and /green/..., as the edge's inner listener does; a slot without an application is 503.
+
+    Attributes:
+        slots: the applications by slot; tests change them.
+        port: where it listens.
+        inner_port: the setting that makes `Settings.slot_url` lead here.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[str, Any] = {}
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listening.getsockname()[1]
+        self.inner_port = self.port - urlsplit(Settings(inner_port=20_000).inner_url).port + 20_000
+        config = uvicorn.Config(
+            self._answer, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread.start()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        _, slot, path = scope["path"].split("/", 2)
+        if slot in self.slots:
+            await self.slots[slot]({**scope, "path": f"/{path}", "raw_path": f"/{path}".encode()}, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._server.should_exit = True
+        self._thread.join(30)
+
+
+@pytest.fixture
+def slot_server() -> Iterator[SlotServer]:
+    """Both slots, empty."""
+    server = SlotServer()
+    yield server
+    server.stop()

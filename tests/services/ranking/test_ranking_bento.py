@@ -12,10 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from packaging.requirements import Requirement
 
+from rankloop.bundle import Manifest
 from rankloop.errors import BundleError
-from services.ranking.bento import PACKAGES, BuiltBento, build_bento, main
+from services.ranking.bento import PACKAGES, BuiltBento, build_bento, main, packages_of
 from services.ranking.opening import sources_of
 from services.settings import Settings
 from tests.services.conftest import Release
@@ -137,7 +139,7 @@ open_release(Path(sys.argv[1]), Settings())
 
 
 def test_a_release_opens_with_nothing_but_the_packages_of_the_bento(release: Release) -> None:
-    theirs = closure(PACKAGES)
+    theirs = closure(packages_of(Manifest.read(release.folder)))
     others = [name for name, owners in packages_distributions().items() if not {canonical(own) for own in owners} & theirs]
     assert "ray" in others
     path = os.pathsep.join(filter(None, sys.path))
@@ -146,11 +148,18 @@ def test_a_release_opens_with_nothing_but_the_packages_of_the_bento(release: Rel
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_a_release_asks_for_what_its_retrievers_need_and_no_more(release: Release) -> None:
+    manifest = Manifest.read(release.folder)
+    semantic, plain = (replace(manifest, retrievers=own) for own in (("bm25", "semantic"), ("bm25",)))
+    assert set(packages_of(plain)) == set(PACKAGES)
+    assert set(packages_of(semantic)) == {*PACKAGES, "onnxruntime", "tokenizers"}
+
+
 def canonical(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def closure(names: tuple[str, ...]) -> set[str]:
+def closure(names: list[str]) -> set[str]:
     """The packages and everything they require."""
     seen: set[str] = set()
     waiting = [canonical(name) for name in names]
