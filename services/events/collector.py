@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
 
 from monitoring.metrics import EventMetrics
-from rankloop.errors import DataError, SpoolError, StateUnavailable
+from rankloop.errors import DataError, Overloaded, SpoolError, StateUnavailable
 from rankloop.files import write_json
 from services.auth import Scope, Tokens
 from services.events.intake import Intake
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _RECEIPT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST: Final = 256
 _RETRY: Final = {"Retry-After": "5"}
+_WAITING: Final = 256
 
 
 def open_collector(settings: Settings) -> Litestar:
@@ -83,6 +84,7 @@ def build_collector(
         store=store,
         receipts=settings.home / "privacy" / "receipts",
         now=lambda: clock() // 1000,
+        room=asyncio.Semaphore(_WAITING),
         on_shutdown=[writer.close, store.close],
     )
     collector.asgi_handler = _as_sent(collector.asgi_handler)
@@ -113,7 +115,7 @@ async def _forget(request: Asked) -> Receipt:
     await asyncio.to_thread(_write, file, receipt)
     try:
         await _keep(request, named, [ErasureRecord(receipt.receipt_id, user_id, now)])
-    except HTTPException:
+    except (HTTPException, Overloaded):
         await asyncio.to_thread(file.unlink, missing_ok=True)
         raise
     return receipt
@@ -170,10 +172,14 @@ async def _keep(request: Asked, named: str, records: Sequence[Record]) -> None:
 
     Raises:
         HTTPException: 503, it could not be kept.
+        Overloaded: too many wait for the disk.
     """
     state = request.app.state
+    if state.room.locked():
+        raise Overloaded(f"{_WAITING} batches wait for the disk already and more are not held in memory; send it again later")
     try:
-        await state.writer.append_durably(encode(records))
+        async with state.room:
+            await state.writer.append_durably(encode(records))
     except SpoolError as error:
         state.metrics.spool_refused.labels("events").inc()
         log.warning("request %s is refused: %s", named, error)

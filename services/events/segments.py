@@ -104,7 +104,7 @@ class SpoolReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._told = folder, set[Path]()
 
     def writers(self) -> list[str]:
         """The names of all writers, the living and the dead, in order."""
@@ -194,7 +194,8 @@ class SpoolReader:
 
     def _tell_what_is_lost(self, writer: str, after: Position) -> None:
         path = self.path(writer, after.segment)
-        if (lost := _size(path) - after.offset) > 0:
+        if (lost := _size(path) - after.offset) > 0 and path not in self._told:
+            self._told.add(path)
             log.warning("%s: the last %d bytes are torn or damaged and are left out", path, lost)
 
 

@@ -207,7 +207,7 @@ class SpoolWriter:
             try:
                 self._used = stream_bytes(self._folder)
                 with self._appending:
-                    if self._due(0):
+                    if self._segment.broken or self._due(0):
                         self._rotate()
                     segment, end = self._segment, self._segment.size
                 if self._fsync == "interval" or self._retired:

@@ -1,11 +1,13 @@
 """The collector: what it acknowledges is in the spool, and what it cannot keep it refuses."""
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from rankloop.errors import StateUnavailable
 from rankloop.request import microseconds
 from rankloop.state import Act, Session, UserState
 from services.auth import Scope, TokenEntry, Tokens, digest
+from services.events import collector
 from services.events.collector import build_collector, open_collector
 from services.events.openapi import OPERATIONS, document
 from services.events.records import ErasureRecord, EventRecord, Record, RejectedRecord, decode
@@ -157,6 +160,27 @@ def test_a_full_spool_refuses_the_whole_batch_and_says_when_to_come_again(
     assert str(tmp_path) not in answer.text
     assert client.get("/readyz").status_code == 200
     assert f'rankloop_spool_refused_total{{stream="events"}} {21 - taken}.0' in client.get("/metrics").text
+
+
+def test_more_than_can_wait_for_the_disk_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, sync = threading.Event(), os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: go.wait(30) and sync(fd))
+    monkeypatch.setattr(collector, "_WAITING", 2)
+    app = open_collector(Settings(home=tmp_path))
+
+    async def five() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector") as client:
+            asked = [asyncio.create_task(client.post("/v1/events", json=batch(n))) for n in range(5)]
+            refused, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            while len(refused) < 3:
+                refused, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)
+            go.set()
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert sorted(asyncio.run(five())) == [200, 200, 503, 503, 503]
+    app.state.writer.close()
+    assert len(kept(tmp_path)) == 20
 
 
 def test_every_series_is_counted(started: Callable[..., TestClient], tmp_path: Path) -> None:
