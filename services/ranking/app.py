@@ -12,6 +12,7 @@ from services.auth import Scope, Tokens
 from services.http import Asked, application, decoded, request_id
 from services.ranking.engine import Engine
 from services.ranking.impressions import AnyAnswer, Shown
+from services.ranking.interleave import PART, Beside, Interleaver
 from services.ranking.openapi import OPERATIONS, document
 from services.ranking.schemas import (
     Answer,
@@ -26,7 +27,6 @@ from services.settings import Settings
 
 __all__ = ["build_app"]
 
-_PART: Final = "x-rankloop-part"
 _START: Final = re.compile(r"t=(\d{1,17})")
 _LONGEST: Final = 60.0
 
@@ -55,6 +55,7 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
         name_answers=name_answers,
         engine=engine,
         settings=settings,
+        interleaver=Interleaver(settings.slot_url, settings.budget_ms / 1000, engine.metrics),
         readiness=None,
     )
 
@@ -63,14 +64,18 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
 async def _recommend(request: Asked) -> Answer:
     asked, engine = await decoded(request, RecommendRequest), _engine(request)
     named, waited = request_id(request), _waited(request)
-    return _given(request, engine.recommend(asked.user_id, asked.k, asked.surface, request_id=named, waited=waited))
+    async with await _beside(request, named, waited) as other:
+        shown = engine.recommend(asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
+        return _given(request, *await other.merged(shown, asked.k))
 
 
 @post("/v1/search", status_code=200, scope=Scope.READ)
 async def _search(request: Asked) -> Answer:
     asked, engine = await decoded(request, SearchRequest), _engine(request)
     named, waited = request_id(request), _waited(request)
-    return _given(request, engine.search(asked.query, asked.user_id, asked.k, asked.surface, request_id=named, waited=waited))
+    async with await _beside(request, named, waited) as other:
+        shown = engine.search(asked.query, asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
+        return _given(request, *await other.merged(shown, asked.k))
 
 
 @post("/v1/rank", status_code=200, scope=Scope.READ)
@@ -117,10 +122,17 @@ def _engine(request: Asked) -> Engine:
     return engine
 
 
-def _given(request: Asked, shown: Shown[AnyAnswer]) -> AnyAnswer:
+async def _beside(request: Asked, named: str, waited: float) -> Beside:
+    """What the other slot says to the same request, where lists of both are to be interleaved."""
+    interleaver: Interleaver = request.app.state.interleaver
+    path, body = request.scope["path"], await request.body()
+    return interleaver.beside(path, body, request.headers, request_id=named, waited=waited)
+
+
+def _given(request: Asked, shown: Shown[AnyAnswer], teams: list[str] | None = None) -> AnyAnswer:
     """The answer; logged, unless another program only wants to see what would have been shown."""
-    if _PART not in request.headers:
-        _engine(request).log(shown)
+    if PART not in request.headers:
+        _engine(request).log(shown, teams=teams)
     return shown.answer
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "Answer",
     "AnsweredItem",
     "Contribution",
+    "Experiment",
     "Explanation",
     "Health",
     "Problem",
@@ -60,6 +61,8 @@ class AnsweredItem(Struct):
         score: only its order within the answer has a meaning.
         position: 1 is the best.
         source: the retriever that proposed it highest; `given` where the request named the item.
+        release_id: in an interleaved list the release that placed it, and whose scores this one is comparable with; null
+            where it counts for neither, and in any other list.
     """
 
     item_id: str
@@ -67,6 +70,21 @@ class AnsweredItem(Struct):
     score: float
     position: int
     source: str
+    release_id: str | None = None
+
+
+class Experiment(Struct):
+    """How a list was made out of two.
+
+    Attributes:
+        kind: always `team-draft`.
+        releases: the one that answered, then the one it was interleaved with.
+        seed: of the draft; with the request id and both lists it can be made again.
+    """
+
+    kind: str
+    releases: list[str]
+    seed: int
 
 
 class Answer(Struct):
@@ -78,6 +96,7 @@ class Answer(Struct):
         as_of: the moment it was made for, ISO 8601, UTC.
         items: best first.
         fallback: why less than the whole release was used, in words; null when nothing was missing.
+        experiment: how lists of two releases were interleaved; null when they were not.
     """
 
     request_id: str
@@ -85,6 +104,7 @@ class Answer(Struct):
     as_of: str
     items: list[AnsweredItem]
     fallback: str | None = None
+    experiment: Experiment | None = None
 
 
 class Contribution(Struct):
