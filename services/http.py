@@ -93,8 +93,26 @@ async def _openapi(request: Asked) -> Response[bytes]:
 
 
 async def decoded(request: Asked, kind: type[_Struct]) -> _Struct:
-    """The body, strictly typed, unlike the framework's own decoding, which takes "3" for 3 and "" for no body."""
-    return msgspec.json.decode(await request.body(), type=kind)
+    """The body, strictly typed, unlike the framework's own decoding, which takes "3" for 3 and "" for no body.
+
+    A whole number may be written as 3.0, which is an integer to JSON Schema, too.
+    """
+    body = await request.body()
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        try:
+            return msgspec.convert(_whole(msgspec.json.decode(body)), kind)
+        except RecursionError:
+            raise error from None
+
+
+def _whole(body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in body.items()}
 
 
 def request_id(request: Asked) -> str:

@@ -45,6 +45,14 @@ def test_a_problem_has_a_request_id_too(client: TestClient) -> None:
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
 
 
+def test_a_whole_number_may_be_written_with_a_point(client: TestClient) -> None:
+    answer = client.post("/v1/recommend", content=b'{"user_id": "logo-u3", "k": 2.0}')
+    assert len(answer.json()["items"]) == 2
+    refused = client.post("/v1/recommend", content=b'{"user_id": "logo-u3", "k": 2.5}')
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("k: expected `int`, got `float`")
+
+
 def test_an_unknown_user_is_answered_and_told_why_less(client: TestClient) -> None:
     answer = client.post("/v1/recommend", json={"user_id": "nobody"})
     assert answer.status_code == 200
@@ -106,6 +114,14 @@ BAD = [
     ("no body", "POST", "/v1/recommend", b"", 400, "the body is not JSON"),
     ("no UTF-8", "POST", "/v1/recommend", b'{"user_id": "\xff"}', 400, "the body is not JSON"),
     ("a deep body", "POST", "/v1/recommend", b"[" * 100_000, 422, "expected `object`, got `array`"),
+    (
+        "a deep field behind a fraction",
+        "POST",
+        "/v1/recommend",
+        b'{"k": 1.5, "user_id": ' + b"[" * 100_000,
+        422,
+        "k: expected `int`",
+    ),
     ("a deep field", "POST", "/v1/recommend", b'{"user_id": "u", "k": ' + b"[" * 100_000, 422, "k: expected `int`, got `array`"),
     ("1 MB", "POST", "/v1/recommend", b" " * 2**20, 413, "larger than 262144 bytes"),
     ("an empty query", "POST", "/v1/search", {"query": ""}, 422, "query is empty"),
