@@ -1,6 +1,7 @@
 """A place where the log's files lie, here or at a URL, and how they get there."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ import fsspec
 import polars as pl
 
 from monitoring.metrics import CuratorMetrics
+from rankloop.errors import SettingsError
 from rankloop.files import settle
 from rankloop.sources.log_layout import ERASURES, LOG_TABLES, SUFFIX
 from services.events.rolling import Rolling, Sealed
@@ -33,10 +35,18 @@ class LogPlace:
 
     Args:
         address: a folder or any fsspec URL.
+
+    Raises:
+        SettingsError: the URL is of no known kind, or its driver is not installed.
     """
 
     def __init__(self, address: str) -> None:
-        self._system, root = fsspec.core.url_to_fs(address)
+        try:
+            self._system, root = fsspec.core.url_to_fs(address)
+        except (ImportError, ValueError) as error:
+            raise SettingsError(
+                f"RANKLOOP_LOG_URL is {_plain(address)!r}: {error}; give a URL of a kind that fsspec knows"
+            ) from error
         self._root = root.rstrip("/")
         protocols = {self._system.protocol} if isinstance(self._system.protocol, str) else set(self._system.protocol)
         self._whole, self._local = bool(protocols & _WHOLE), "file" in protocols
@@ -98,6 +108,11 @@ class LogPlace:
         there = self._system.info(target)["size"]
         if there != size:
             raise UploadBroken(f"{target} has {there} bytes of {size} after it was sent; it is sent again")
+
+
+def _plain(address: str) -> str:
+    """An address without a user name or password."""
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 class Uploading:

@@ -131,7 +131,7 @@ def test_the_folder_of_a_writer_that_lives_stays(home, event) -> None:
 def test_one_segment_that_cannot_be_rolled_does_not_keep_the_others_waiting(home, event) -> None:
     home.write("events", [event("e1", ts=2**63 - 1, received=-(2**63))], [event("huge", ts=2**64 - 1)])
     home.write("events", [event("e2")])
-    with pytest.raises(Exception, match="."):
+    with pytest.raises((OverflowError, TypeError, pl.exceptions.PolarsError)):
         home.rolling.step()
     assert read_log(str(home.folder / "log"))[1].height == 1
     assert home.value("rankloop_roll_lag_seconds") > 0
