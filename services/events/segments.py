@@ -47,7 +47,7 @@ def framed(payload: bytes) -> bytes:
 
     Example:
         >>> framed(b"acts").hex(" ", 4)
-        '04000000 1a4bd23a 61637473'
+        '04000000 77a6106a 61637473'
     """
     if not payload:
         raise ValueError("the payload is empty; a frame holds at least one byte: leave it out")

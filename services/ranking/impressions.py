@@ -68,6 +68,7 @@ class ImpressionLog:
         except SpoolError as error:
             log.warning("request %s was answered and not logged: %s", shown.answer.request_id, error)
             self._metrics.impressions.labels("lost").inc()
+            self._metrics.spool_refused.labels("impressions").inc()
         else:
             self._metrics.impressions.labels("logged").inc()
 

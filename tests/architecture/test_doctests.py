@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for package in ("rankloop", "monitoring", "benchmarks")
+    for package in ("rankloop", "monitoring", "services", "benchmarks")
     for file in (ROOT / package).rglob("*.py")
-    if ">>>" in file.read_text(encoding="utf-8")
+    if re.search(r">>> (?!.*\+SKIP)", file.read_text(encoding="utf-8"))
 )
 PAGES = sorted(file for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if ">>>" in file.read_text())
 

@@ -96,6 +96,12 @@ def test_what_is_acknowledged_is_in_the_spool(client: TestClient, tmp_path: Path
     assert isinstance(rejected, RejectedRecord)
 
 
+def test_the_guides_example_is_answered_as_it_says(client: TestClient, root: Path) -> None:
+    guide = (root / "docs" / "guides" / "events.md").read_text(encoding="utf-8")
+    (asked,), (answered,) = re.findall(r"/v1/events -d '([^']*)'", guide), re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    assert client.post("/v1/events", content=asked.encode()).json() == json.loads(answered)
+
+
 def test_a_batch_is_one_frame(client: TestClient, tmp_path: Path) -> None:
     client.post("/v1/events", json={"events": [{**EVENT, "event_id": str(n)} for n in range(1000)]})
     reader = SpoolReader(tmp_path / "spool" / "events")
