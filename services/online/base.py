@@ -88,8 +88,8 @@ class Places:
     def gone_back(self, source: str, found: Place) -> StateUnavailable:
         """The error of a store that knows less than it did."""
         return StateUnavailable(
-            f"the online store has folded {source!r} up to {found}, and had up to {self.expected(source)}: it lost its latest "
-            f"changes; ask for the position again and fold from there"
+            f"the online store has folded {source!r} up to {found} and lost what it had folded beyond (it had up to "
+            f"{self.expected(source)}); ask for the position again and fold from there"
         )
 
 

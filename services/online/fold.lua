@@ -1,10 +1,12 @@
 -- Applies events once each and moves a source's position: one script, so that no reader and no crash sees half of it.
--- KEYS: the positions.
--- ARGV: prefix, source, expected segment and offset, new segment and offset, whether to move ("1"), seconds an event id
---       is remembered, acts kept, session gap, and the events as msgpack: {id digest, user, item, kind, ts, act}.
+-- KEYS: the positions, and the parts of batches that are under way.
+-- ARGV: prefix, source, expected segment and offset, new segment and offset, which part of the batch (from 0), whether it
+--       is the last ("1"), seconds an event id is remembered, acts kept, session gap, and the events as msgpack:
+--       {id digest, user, item, kind, ts, act}.
 -- Returns how many events were new, or -1, segment and offset where the store has gone back in time.
 local prefix, source = ARGV[1], ARGV[2]
-local remembered, kept, gap = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
+local part, is_last = tonumber(ARGV[7]), ARGV[8] == '1'
+local remembered, kept, gap = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
 local DAY = 86400000000
 
 local function place(segment, offset)
@@ -116,7 +118,7 @@ end
 
 local function fold_item(item, events)
   local key = prefix .. 'i:' .. item
-  local before_day = tonumber(redis.call('HGET', key, 'day') or nil)
+  local before_day = tonumber(redis.call('HGET', key, 'day'))
   local day = before_day
   for _, event in ipairs(events) do
     local own = math.floor(event[5] / DAY)
@@ -127,7 +129,7 @@ local function fold_item(item, events)
       if field:sub(1, 1) == '.' then redis.call('HDEL', key, field) end
     end
   end
-  redis.call('HSET', key, 'day', whole(day))
+  if day ~= before_day then redis.call('HSET', key, 'day', whole(day)) end
   local counts = {}
   for _, event in ipairs(events) do
     counts['+' .. event[4]] = (counts['+' .. event[4]] or 0) + 1
@@ -143,10 +145,14 @@ end
 local segment, offset = (redis.call('HGET', KEYS[1], source) or '0:0'):match('^(%d+):(%d+)$')
 local at, target = place(segment, offset), place(ARGV[5], ARGV[6])
 if not before(at, target) then return {0} end
-if before(at, place(ARGV[3], ARGV[4])) then return {-1, segment, offset} end
+local function named(number)
+  return whole(target[1]) .. ':' .. whole(target[2]) .. ':' .. whole(number)
+end
+local is_gap = part > 0 and redis.call('HGET', KEYS[2], source) ~= named(part - 1)
+if is_gap or before(at, place(ARGV[3], ARGV[4])) then return {-1, segment, offset} end
 
 local users, user_order, items, item_order, new = {}, {}, {}, {}, 0
-for _, event in ipairs(cmsgpack.unpack(ARGV[11])) do
+for _, event in ipairs(cmsgpack.unpack(ARGV[12])) do
   if redis.call('SET', prefix .. 's:' .. event[1], '', 'NX', 'EX', remembered) then
     grouped(users, user_order, event[2], event)
     grouped(items, item_order, event[3], event)
@@ -155,7 +161,10 @@ for _, event in ipairs(cmsgpack.unpack(ARGV[11])) do
 end
 for _, user in ipairs(user_order) do fold_user(user, users[user]) end
 for _, item in ipairs(item_order) do fold_item(item, items[item]) end
-if ARGV[7] == '1' then
+if is_last then
   redis.call('HSET', KEYS[1], source, whole(target[1]) .. ':' .. whole(target[2]))
+  redis.call('HDEL', KEYS[2], source)
+else
+  redis.call('HSET', KEYS[2], source, named(part))
 end
 return {new}

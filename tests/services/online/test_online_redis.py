@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.connection import Connection
 
 from rankloop.errors import SettingsError, StateUnavailable
 from services.online.base import StateStore
-from services.online.redis_store import RedisStore
+from services.online.redis_store import SCRIPT_EVENTS, RedisStore
 from tests.services.online.conftest import Server, Starter
 from tests.services.online.contract import NOW, Open, StateStoreContract, event, events, fresh
 
@@ -191,6 +192,42 @@ def test_killing_the_server_while_folding_loses_nothing_and_counts_nothing_twice
     assert sum(state.total["click"] for state in (store.item(f"j{one}") for one in range(5)) if state) == 20_000
     assert [act.ts for state in [store.user(users[0])] if state for act in state.acts] == [one.ts for one in log[::7]][-200:]
     server.stop()
+
+
+def test_a_batch_of_several_parts_has_no_gap(start_redis: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start_redis()
+    store = opened(server.url, write=True)
+    batch, run = events("u", *range(NOW, NOW + 3 * SCRIPT_EVENTS)), store._run
+
+    def lost_after_the_first(*given: Any) -> Any:
+        done = run(*given)
+        server.client().flushall()
+        return done
+
+    assert store.position("w") == (0, 0)
+    monkeypatch.setattr(store, "_run", lost_after_the_first)
+    with pytest.raises(StateUnavailable, match="ask for the position again"):
+        store.fold("w", (1, 1), batch, now=NOW)
+    monkeypatch.undo()
+    assert store.position("w") == (0, 0)
+    assert store.fold("w", (1, 1), batch, now=NOW) == len(batch)
+    state = store.user("u")
+    assert state is not None
+    assert state.counts == {"click": len(batch)}
+    server.stop()
+
+
+def test_a_batch_that_ended_early_is_taken_up_again(redis_server: Server) -> None:
+    user, source = fresh("u"), fresh("w")
+    batch = events(user, *range(NOW, NOW + 3 * SCRIPT_EVENTS))
+    dying, store = opened(redis_server.url, write=True), opened(redis_server.url, write=True)
+    dying._fold(source, (1, 1), batch[:SCRIPT_EVENTS], 0, False)
+    assert store.position(source) == (0, 0)
+    assert store.fold(source, (1, 1), batch, now=NOW) == 2 * SCRIPT_EVENTS
+    state = store.user(user)
+    assert state is not None
+    assert state.counts == {"click": len(batch)}
+    assert redis_server.client().hget("rl:parts", source) is None
 
 
 def test_curators_of_several_nodes_count_an_event_once(redis_server: Server) -> None:
