@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankloop.report import figures
 from rankloop.report.inputs import Cell, Estimate, ReportInput, System
+from rankloop.report.pages import environment
 
 __all__ = ["render"]
 
@@ -66,36 +66,8 @@ def _metrics(systems: tuple[System, ...]) -> list[str]:
     return list(dict.fromkeys(name for system in systems for name in system.metrics))
 
 
-def _number(value: Cell, digits: int = 4) -> str:
-    """A cell as it is shown: thousands apart, a dash for nothing."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool | str):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
 def _whole(value: Cell) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.4f}".replace("-", "−")
-
-
-def _is_number(value: Cell) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("rankloop.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters |= {"number": _number, "signed": _signed}
-    made.tests |= {"numeric": _is_number}
-    return made
-
-
-_ENVIRONMENT: Final = _environment()
+_ENVIRONMENT: Final = environment()
