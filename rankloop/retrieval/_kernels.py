@@ -1,4 +1,4 @@
-"""The two loops that touch every item of the catalogue in every request, compiled."""
+"""The loops that touch every item of the catalogue in every request, compiled."""
 
 from contextlib import suppress
 
@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["dots", "highest"]
+__all__ = ["added", "dots", "highest", "scored"]
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -57,6 +57,27 @@ def highest(scores: Floats, allowed: npt.NDArray[np.bool_], k: int) -> Codes:
     return code[:held]
 
 
+@numba.njit(nogil=True)
+def added(
+    starts: Codes, items: npt.NDArray[np.integer], values: Floats, rows: Codes, weights: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.float64]:
+    """The sum of sparse rows times their weights, `(size,)`, added in the order given."""
+    sums = np.zeros(size)
+    for place in range(len(rows)):
+        for at in range(starts[rows[place]], starts[rows[place] + 1]):
+            sums[items[at]] += values[at] * weights[place]
+    return sums
+
+
+@numba.njit(nogil=True)
+def scored(sums: npt.NDArray[np.float64], least: float) -> Floats:
+    """Sums as float32, NaN where they are not above `least`."""
+    scores = np.empty(len(sums), np.float32)
+    for item in range(len(sums)):
+        scores[item] = sums[item] if sums[item] > least else np.nan
+    return scores
+
+
 with suppress(RuntimeError):  # nowhere to keep the machine code (a read-only image): each process compiles it again
-    dots.enable_caching()
-    highest.enable_caching()
+    for kernel in (added, dots, highest, scored):
+        kernel.enable_caching()

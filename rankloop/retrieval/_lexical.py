@@ -116,17 +116,23 @@ class LexicalIndex:
         """
         return none_is_nan(self.postings.sums(codes))
 
-    def vectors(self, *, common: float) -> Any:
+    def vectors(self, *, common: float, heaviest: int) -> Any:
         """Impacts as a SciPy CSR matrix `(size, terms)`, each row of length 1: items as TF-IDF vectors.
 
         Args:
             common: terms in more than this share of the items are left out.
+            heaviest: how many terms an item keeps, ties by the smaller code; the rest are common and cost most.
         """
-        rows = sparse.csc_matrix(
-            (self.postings.values.astype(np.float64), self.postings.items, self.postings.starts), (self.size, len(self.terms))
-        ).tocsr()
-        rows.data *= (self.postings.lengths() <= common * self.size)[rows.indices]
-        rows.eliminate_zeros()
+        lengths = self.postings.lengths()
+        term = np.repeat(np.arange(len(self.terms)), lengths)
+        kept = lengths[term] <= common * self.size
+        term = term[kept]
+        item, value = self.postings.items[kept], self.postings.values[kept].astype(np.float64)
+        order = np.lexsort((term, -value, item))
+        item, term, value = item[order], term[order], value[order]
+        counts = np.bincount(item, minlength=self.size)
+        first = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts) < heaviest
+        rows = sparse.csr_matrix((value[first], (item[first], term[first])), (self.size, len(self.terms)))
         norms = np.sqrt(rows.multiply(rows).sum(axis=1)).A1
         rows.data /= np.repeat(norms, np.diff(rows.indptr))
         return rows

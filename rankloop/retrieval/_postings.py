@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rankloop.errors import ModelError
+from rankloop.retrieval._kernels import added, scored
 from rankloop.retrieval.base import Scores
 
 __all__ = ["Postings", "none_is_nan"]
@@ -63,14 +64,12 @@ class Postings:
 
     def sums(self, rows: Codes, weights: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.float64]:
         """Sum of rows times weights, `(size,)`; always added in the order given, so that the same rows give the same bits."""
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
-        items = np.concatenate([np.empty(0, np.int32), *(self.items[span] for span in spans)])
-        values = np.concatenate([np.empty(0, np.float32), *(self.values[span] for span in spans)])
-        if weights is not None:
-            values = values * np.repeat(weights, self.lengths()[rows])
-        return np.asarray(np.bincount(items, values, self.size), np.float64)
+        given = np.ones(len(rows)) if weights is None else weights.astype(np.float64, copy=False)
+        sums: npt.NDArray[np.float64] = added(self.starts, self.items, self.values, rows, given, self.size)
+        return sums
 
 
 def none_is_nan(sums: npt.NDArray[np.float64], least: float = 0.0) -> Scores:
     """Sums as scores: NaN where nothing was added."""
-    return np.where(sums > least, sums, np.nan).astype(np.float32)
+    scores: Scores = scored(sums, least)
+    return scores

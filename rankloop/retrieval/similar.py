@@ -7,7 +7,6 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from rankloop.contracts import GRADES, Tables
 from rankloop.errors import ModelError, NotFitted
@@ -16,7 +15,7 @@ from rankloop.retrieval import _files
 from rankloop.retrieval._by_key import ByKey
 from rankloop.retrieval._events import check_weights, events, with_others
 from rankloop.retrieval._lexical import FIELDS, Field, LexicalIndex, check_fields
-from rankloop.retrieval._neighbours import Acted
+from rankloop.retrieval._neighbours import Acted, alike
 from rankloop.retrieval._postings import Postings, none_is_nan
 from rankloop.retrieval._trail import NAMES, Trail
 from rankloop.retrieval.base import Candidates, Scores, top
@@ -26,6 +25,9 @@ __all__ = ["Similar"]
 
 _COMMON: Final = 0.5
 """A term in more than this share of the items says nothing about what they have in common."""
+
+_HEAVIEST: Final = 16
+"""Words of an item that say what it is about; more make the fit ten times as long and move few neighbours."""
 
 _LEAST: Final = 1e-6
 """Below this a similarity is rounding."""
@@ -44,14 +46,15 @@ class Similar(ByKey):
     Only acts strictly before the request count: those of the fit's history, or after `follow` those up to now, and the
     request's recent ones.
 
-    The text of an item is its vector of BM25F impacts; n_i counts the people who acted on i, n_ri those who acted on
-    both. An age counts from the user's own last outcome.
+    The text of an item is the vector of its 16 highest BM25F impacts; n_i counts the people who acted on i, n_ri those
+    who acted on both. An item keeps its nearest by text and its nearest by acts; the similarity to all others is taken
+    as none. An age counts from the user's own last outcome.
 
     Args:
         content: share of the text in the similarity, 0 to 1.
         history: how many of the user's last items count.
         half_life_days: after so many days an item counts half.
-        neighbours: how many neighbours an item keeps by who acted on both.
+        neighbours: how many an item keeps by text, and how many by who acted on both.
         shrinkage: how many people must have acted on both before it is believed.
         weights: outcome kinds that count are those with a weight above 0.
         fields: weight and length normalisation of each text field.
@@ -93,18 +96,20 @@ class Similar(ByKey):
         self.content, self.history, self.half_life_days = content, history, half_life_days
         self.neighbours, self.shrinkage = neighbours, shrinkage
         self.weights, self.fields, self.k1 = check_weights(weights), check_fields(fields, k1), k1
-        self._words: Postings | None = None
+        self._near: Postings | None = None
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from texts and outcomes; `rng` is not used."""
         items = with_others(catalogue, tables)
-        vectors = LexicalIndex.build(tables, items, self.fields, self.k1).vectors(common=_COMMON)
+        words = LexicalIndex.build(tables, items, self.fields, self.k1).vectors(common=_COMMON, heaviest=_HEAVIEST)
         log = events(tables, items, self.weights)
         beside = Acted.of(log, len(items)).together(len(catalogue), keep=self.neighbours, shrinkage=self.shrinkage)
-        return self._set(Postings.of(vectors), beside, Trail.of(log), items.terms[len(catalogue) :])
+        near = self.content * alike(words, len(catalogue), keep=self.neighbours) + (1 - self.content) * beside
+        near.eliminate_zeros()
+        return self._set(Postings.of(near), Trail.of(log), items.terms[len(catalogue) :])
 
     def follow(self, tables: Tables, catalogue: Vocabulary) -> Self:
-        """Takes each person's acts up to now; neighbours and vectors stay."""
+        """Takes each person's acts up to now; neighbours stay."""
         self._fitted()
         followed = copy.copy(self)
         followed._forget()
@@ -125,7 +130,8 @@ class Similar(ByKey):
         return top(scores, k, allowed=allowed)
 
     def save(self, folder: Path) -> None:
-        """Writes vectors, neighbours and last items; no pickle."""
+        """Writes neighbours and last items; no pickle."""
+        near = self._fitted()
         settings = {
             "content": self.content,
             "history": self.history,
@@ -136,44 +142,31 @@ class Similar(ByKey):
             "fields": self.fields,
             "k1": self.k1,
         }
-        parts = {"word": self._fitted(), "beside": self._beside}
-        arrays = {k: v for prefix, part in parts.items() for k, v in part.arrays(prefix).items()}
-        rest = {"settings": settings, "users": self._trail.users.terms, "size": self._catalogue_size}
-        rest |= {"others": self._others, "terms": self._fitted().size}
-        _files.write(folder, rest, arrays | self._trail.arrays())
+        rest = {"settings": settings, "users": self._trail.users.terms, "size": self._catalogue_size, "others": self._others}
+        _files.write(folder, rest, near.arrays("near") | self._trail.arrays())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        prefixes = ("word", "beside")
-        rest, arrays = _files.read(folder, [*NAMES, *(name for prefix in prefixes for name in Postings.names(prefix))])
-        sizes = (rest["terms"], rest["size"])
-        words, beside = (Postings.from_arrays(arrays, *own) for own in zip(prefixes, sizes, strict=True))
-        trail = Trail.from_arrays(arrays, Vocabulary(rest["users"]))
-        if len(words) != len(beside) or len(words) != rest["size"] + len(rest["others"]) or not trail.fits(len(words)):
+        rest, arrays = _files.read(folder, [*NAMES, *Postings.names("near")])
+        near, trail = Postings.from_arrays(arrays, "near", rest["size"]), Trail.from_arrays(arrays, Vocabulary(rest["users"]))
+        if len(near) != rest["size"] + len(rest["others"]) or not trail.fits(len(near)):
             raise ModelError(f"{folder}: {rest['size']} items and {len(rest['users'])} users do not fit their arrays")
-        return cls(**rest["settings"])._set(words, beside, trail, tuple(rest["others"]))
+        return cls(**rest["settings"])._set(near, trail, tuple(rest["others"]))
 
-    def _set(self, words: Postings, beside: Postings, trail: Trail, others: tuple[str, ...]) -> Self:
+    def _set(self, near: Postings, trail: Trail, others: tuple[str, ...]) -> Self:
         self._forget()
-        self._words, self._beside, self._trail, self._others = words, beside, trail, others
-        rows = sparse.csr_matrix((words.values.astype(np.float64), words.items, words.starts), (len(words), words.size))
-        self._vectors = rows[: beside.size]  # those of the catalogue
-        self._length = (words.lengths() > 0).astype(np.float64)  # of each item's vector: 1, or 0 without text
+        self._near, self._trail, self._others = near, trail, others
         return self
 
     def _fitted(self) -> Postings:
-        if self._words is None:
+        if self._near is None:
             raise NotFitted("this Similar was not fitted; call fit() or load()")
-        return self._words
+        return self._near
 
     def _like(self, items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> Scores:
         """Similarity of the catalogue to weighted items."""
-        text = self._vectors @ self._fitted().sums(items, weights)
-        own = items < self._catalogue_size
-        text[items[own]] -= (weights * self._length[items])[own]
-        acted = self._beside.sums(items, weights)
-        return none_is_nan((self.content * text + (1 - self.content) * acted) / weights.sum(), _LEAST)
+        return none_is_nan(self._fitted().sums(items, weights) / weights.sum(), _LEAST)
 
     def _key(self, request: Request) -> Hashable:
         """The user's acts that came before the request; None where there are none."""
@@ -189,5 +182,4 @@ class Similar(ByKey):
 
     @property
     def _catalogue_size(self) -> int:
-        self._fitted()
-        return self._beside.size
+        return self._fitted().size
