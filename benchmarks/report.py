@@ -41,11 +41,16 @@ def show(record: Mapping[str, Any], console: Console) -> None:
 def markdown(folder: Path = RESULTS) -> str:
     """The whole of docs/benchmarks.md from the results in `folder`."""
     records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
-    return "\n".join([_HEAD, *map(_section, records)]).rstrip() + "\n"
+    drawn = {file.stem for file in folder.glob("*.svg")}
+    sections = [_section(record, drawn=record["name"] in drawn) for record in records]
+    return "\n".join([_HEAD, *sections]).rstrip() + "\n"
 
 
-def _section(record: Mapping[str, Any]) -> str:
-    lines = [f"## {record['name']}", "", f"Commit `{record['commit']}`, {record['cores']} cores.", ""]
+def _section(record: Mapping[str, Any], *, drawn: bool) -> str:
+    name = record["name"]
+    lines = [f"## {name}", "", f"Commit `{record['commit']}`, {record['cores']} cores.", ""]
+    if drawn:
+        lines += [f"![What {name} found](../benchmarks/results/{name}.svg)", ""]
     for title, (head, rows) in _grids(record).items():
         lines += [f"**{title.capitalize()}**", ""]
         lines += [_row(head), _row(["---", *["---:"] * (len(head) - 1)]), *map(_row, rows), ""]

@@ -53,12 +53,14 @@ class Result:
         figures: what was measured of ours, the unit in the key (`p50_ms`, `peak_gb`); a mapping of mappings is shown as a table.
         versus: the alternatives by name, each a number or a mapping with the keys of `figures`.
         bars: the promises, each with the number found.
+        plot: a drawing as SVG; empty: none.
     """
 
     name: str
     figures: Mapping[str, Any] = field(default_factory=dict)
     versus: Mapping[str, Any] = field(default_factory=dict)
     bars: Sequence[Bar] = ()
+    plot: str = ""
 
     @property
     def holds(self) -> bool:
@@ -77,7 +79,9 @@ class Result:
         }
 
     def write(self, folder: Path) -> Path:
-        """Writes `<folder>/<name>.json`, aside first and then renamed."""
+        """Writes `<folder>/<name>.json`, and `<name>.svg` where there is a plot, aside first and then renamed."""
+        if self.plot:
+            write_aside(folder / f"{self.name}.svg", self.plot)
         return write_aside(folder / f"{self.name}.json", json.dumps(self.record(), indent=2, allow_nan=False) + "\n")
 
 

@@ -56,12 +56,15 @@ class Bare:
         return self._engine.recommend(who, k, "job_feed", request_id="bare").answer
 
 
-def loops(bundle: Path, home: Path, bodies: Sequence[Body], *, processes: int, seconds: float) -> Sent:
-    """Asks the engine in a loop, in so many processes at the same time; a mark of 1 is an answer with a fallback."""
+def loops(bundle: Path, home: Path, bodies: Sequence[Body], *, processes: int = 1, seconds: float = 0.0, count: int = 0) -> Sent:
+    """Asks the engine in a loop, in so many processes at the same time, for `seconds` or `count` requests each.
+
+    A mark of 1 is an answer with a fallback.
+    """
     fresh = multiprocessing.get_context("spawn")
     together = fresh.Barrier(processes, timeout=_OPEN_S)
     with fresh.Pool(processes, _begin_with, (together,)) as pool:
-        asked = [(str(bundle), str(home), list(bodies), seconds, number) for number in range(processes)]
+        asked = [(str(bundle), str(home), list(bodies), seconds, count, number) for number in range(processes)]
         parts = pool.starmap(_loop, asked, chunksize=1)
     return joined(parts)
 
@@ -71,17 +74,17 @@ def _begin_with(together: Any) -> None:
     _together = together
 
 
-def _loop(bundle: str, home: str, bodies: Sequence[Body], seconds: float, number: int) -> Sent:
+def _loop(bundle: str, home: str, bodies: Sequence[Body], seconds: float, count: int, number: int) -> Sent:
     bare = Bare.opened(bundle, home)
     for body in bodies[:_WARM]:
         bare.answer(body)
     rows: list[tuple[float, float, int]] = []
     at = number * len(bodies) // 7  # another place in the same list for each process
     _together.wait()
-    until = time.monotonic() + seconds
-    while (began := time.monotonic()) < until:
+    until = time.monotonic() + seconds if seconds else float("inf")
+    while (began := time.monotonic()) < until and (not count or len(rows) < count):
         fallback = bare.answer(bodies[at % len(bodies)]).fallback
         rows.append((began, time.monotonic(), fallback is not None))
         at += 1
     began_at, done, marks = (np.array(column) for column in zip(*rows, strict=True))
-    return Sent(began_at, began_at, done, np.full(len(rows), 200), marks.astype(np.int64))
+    return Sent(began_at, began_at, done, np.full(len(rows), 200), marks.astype(np.int64), np.arange(len(rows)))

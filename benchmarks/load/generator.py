@@ -110,9 +110,9 @@ class _Open:
         self.limit, self.open = connections, 0
         self.idle: list[Connection] = []
         self.waiting: deque[int] = deque()
-        shape = len(at)
+        shape, none = len(at), np.full(len(at), np.nan)
         self.rows = Sent(
-            np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+            np.zeros(shape), none, none.copy(), np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.arange(shape)
         )
         self.left = shape
 
@@ -208,7 +208,7 @@ async def _closed(
     address: Address, requests: Sequence[bytes], clients: int, seconds: float, count: int, give_up: float, mark: Mark | None
 ) -> Sent:
     loop = asyncio.get_running_loop()
-    rows: list[tuple[float, float, float, int, int]] = []
+    rows: list[tuple[float, float, int, int, int]] = []
     numbers = iter(range(count)) if count else iter(int, 1)
     sent = 0
     until = loop.time() + seconds if seconds else float("inf")
@@ -217,7 +217,8 @@ async def _closed(
         nonlocal sent
         connection: Connection | None = None
         while loop.time() < until and next(numbers, None) is not None:
-            request, sent = requests[sent % len(requests)], sent + 1
+            number, sent = sent, sent + 1
+            request = requests[number % len(requests)]
             began = loop.time()
             answer: Done = (NO_ANSWER, b"")
             with suppress(OSError):
@@ -225,11 +226,10 @@ async def _closed(
                     connection = await Connection.open(loop, address)
                 answer = await connection.ask(request, loop.time() + give_up)
             seen = mark(answer[1]) if mark is not None and answer[0] // 100 == 2 else 0
-            rows.append((began, began, loop.time(), answer[0], seen))
+            rows.append((began, loop.time(), answer[0], seen, number))
         if connection is not None:
             connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    columns = zip(*rows, strict=True) if rows else [()] * 5
-    intended, begun, done, status, marks = map(list, columns)
-    return Sent(np.array(intended), np.array(begun), np.array(done), np.array(status, np.int64), np.array(marks, np.int64))
+    began_at, done, status, marks, asked = map(np.array, zip(*rows, strict=True) if rows else [()] * 5)
+    return Sent(began_at, began_at, done, status.astype(np.int64), marks.astype(np.int64), asked.astype(np.int64))

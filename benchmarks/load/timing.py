@@ -24,6 +24,7 @@ class Sent(NamedTuple):
         done: `(n,)` when its last byte came back, or when it failed.
         status: `(n,)` of HTTP; `NO_ANSWER` where there was none.
         mark: `(n,)` what the caller's function read in the body, 0 without one.
+        number: `(n,)` which request it was, counted on where they are sent again from the first.
     """
 
     intended: Floats
@@ -31,6 +32,7 @@ class Sent(NamedTuple):
     done: Floats
     status: Ints
     mark: Ints
+    number: Ints
 
     @property
     def ms(self) -> Floats:
@@ -42,9 +44,10 @@ class Sent(NamedTuple):
         """Requests that were not answered with 2xx."""
         return int((self.status // 100 != 2).sum())
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> "Sent":
-        """The rows of a mask."""
-        return Sent(self.intended[mask], self.sent[mask], self.done[mask], self.status[mask], self.mark[mask])
+    def where(self, mask: npt.NDArray[np.bool_] | Ints) -> "Sent":
+        """The rows of a mask, or those named, in that order."""
+        floats = (self.intended[mask], self.sent[mask], self.done[mask])
+        return Sent(*floats, self.status[mask], self.mark[mask], self.number[mask])
 
     def answered(self) -> "Sent":
         """The rows that were answered with 2xx."""
@@ -55,7 +58,7 @@ class Sent(NamedTuple):
 
         Example:
             >>> one = np.array([1.0])
-            >>> Sent(one, one, one + 0.25, np.array([200]), np.array([0])).at_ms(0.99)
+            >>> Sent(one, one, one + 0.25, np.array([200]), np.array([0]), np.array([0])).at_ms(0.99)
             250.0
         """
         ms = self.answered().ms
@@ -80,8 +83,7 @@ class Sent(NamedTuple):
 def joined(parts: Sequence[Sent]) -> Sent:
     """The rows of several generators or processes, in the order of their intended moments."""
     whole = Sent(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))  # type: ignore[arg-type]
-    order = np.argsort(whole.intended, kind="stable")
-    return Sent(whole.intended[order], whole.sent[order], whole.done[order], whole.status[order], whole.mark[order])
+    return whole.where(np.argsort(whole.intended, kind="stable"))
 
 
 def evenly(rate: float, seconds: float) -> Floats:

@@ -1,0 +1,96 @@
+"""The same measurements of every system: what one client waits, and how much many clients get."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from benchmarks.load.bundle import Made
+from benchmarks.load.generator import Generator
+from benchmarks.load.http import post
+from benchmarks.load.timing import Sent
+
+__all__ = ["KINDS", "Measured", "bodies_of", "degraded", "measured", "requests_of"]
+
+KINDS: Final = ("recommend", "search")
+_WHOLE: Final = re.compile(rb'"fallback": ?null')
+Say = Callable[[str], None]
+
+
+class Measured(NamedTuple):
+    """What one system did.
+
+    Attributes:
+        alone: by kind of request, one client that waits for each answer.
+        full_per_s: answers a second without a fallback, at the number of clients where it was most.
+        clients: that number.
+        busy: what those clients saw.
+    """
+
+    alone: Mapping[str, Sent]
+    full_per_s: float
+    clients: int
+    busy: Sent
+
+    def figures(self, bare: Mapping[str, Sent]) -> dict[str, Any]:
+        """The usual numbers; overheads are medians less the bare engine's on the same requests."""
+        return {
+            **{f"{kind}_p50_ms": self.alone[kind].at_ms(0.5) for kind in KINDS},
+            **{f"{kind}_p99_ms": self.alone[kind].at_ms(0.99) for kind in KINDS},
+            **{f"{kind}_overhead_ms": self.alone[kind].at_ms(0.5) - bare[kind].at_ms(0.5) for kind in KINDS},
+            "full_per_s": self.full_per_s,
+            "clients": self.clients,
+            "failed": sum(rows.failed for rows in (*self.alone.values(), self.busy)),
+            "degraded_share": float(np.mean(np.concatenate([rows.answered().mark for rows in self.alone.values()]))),
+        }
+
+
+def bodies_of(release: Made, kind: str) -> list[dict[str, Any]]:
+    """The bodies of a kind."""
+    bodies: list[dict[str, Any]] = getattr(release, kind)
+    return bodies
+
+
+def requests_of(release: Made, kind: str) -> list[bytes]:
+    """The same as whole HTTP requests."""
+    return [post(f"/v1/{kind}", body) for body in bodies_of(release, kind)]
+
+
+def degraded(body: bytes) -> int:
+    """1 where an answer says that something was left out."""
+    return 0 if _WHOLE.search(body) else 1
+
+
+def full_per_s(rows: Sent) -> float:
+    """Answers a second of which nothing was left out: degraded ones are cheaper."""
+    good = rows.answered()
+    return rows.per_second * float((good.mark == 0).mean()) if len(good.mark) else 0.0
+
+
+def measured(
+    generator: Generator,
+    address: tuple[str, int],
+    release: Made,
+    *,
+    count: int,
+    seconds: float,
+    clients: Sequence[int],
+) -> Measured:
+    """Warms a system up, asks it as one client, then as many.
+
+    Args:
+        generator: sends.
+        address: whom to ask.
+        release: what to ask.
+        count: requests of each kind by one client.
+        seconds: of each number of clients.
+        clients: numbers of clients to try; what is asked is half of each kind.
+    """
+    asked = {kind: requests_of(release, kind) for kind in KINDS}
+    mixed = [request for pair in zip(*asked.values(), strict=True) for request in pair]
+    generator.closed(address, mixed[-400:], clients=4, count=400)
+    alone = {kind: generator.closed(address, asked[kind], clients=1, count=count, mark=degraded) for kind in KINDS}
+    tried = {n: generator.closed(address, mixed, clients=n, seconds=seconds, mark=degraded) for n in clients}
+    most = max(tried, key=lambda n: full_per_s(tried[n]))
+    return Measured(alone, full_per_s(tried[most]), most, tried[most])
