@@ -57,6 +57,7 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
         settings=settings,
         interleaver=Interleaver(settings.slot_url, settings.budget_ms / 1000, engine.metrics),
         readiness=None,
+        on_shutdown=[engine.close],
     )
 
 

@@ -75,12 +75,18 @@ class Engine:
         self._as_of = datetime.fromisoformat(bundle.manifest.as_of)
         self._titles: list[str] = bundle.parts.items[Columns.TITLE].to_list()
         self._people = People(bundle.parts.users[Columns.USER_ID], bundle.catalogue, microseconds(self._as_of), state)
+        self._held = [own for own in (impressions, state) if own is not None]
         self._impressions = ImpressionLog(impressions, bundle.manifest.features, self.metrics)
         self._limits = Limits(settings, tuple(dict.fromkeys((*SURFACES, *bundle.manifest.surfaces))))
         self._steps = Steps(bundle, self.metrics)
         self.metrics.release.labels(release_id=self.release_id).set(1)
         self.metrics.as_of.set(self._as_of.timestamp())
         self.metrics.catalogue.set(len(bundle.catalogue))
+
+    def close(self) -> None:
+        """Hands the impression log to the disk, and lets go of the online store."""
+        for own in self._held:
+            own.close()
 
     def moment(self) -> datetime:
         """The moment requests are answered for.

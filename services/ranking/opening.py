@@ -8,8 +8,10 @@ from typing import Final
 
 from litestar import Litestar
 
+from monitoring.metrics import Metrics
 from rankloop.bundle import Bundle
 from rankloop.errors import BundleError
+from services.events.streams import open_writer
 from services.online import open_store
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
@@ -34,9 +36,13 @@ def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True)
     Raises:
         BundleError: a file is missing or altered.
         ModelError: the release has nothing to show.
+        SettingsError: the tokens or the online store's address are broken.
+        SpoolError: the impression log cannot be kept in the home folder.
     """
     began = time.monotonic()
-    engine = Engine(Bundle.open(bundle), settings, state=open_store(settings))
+    metrics = Metrics()
+    spool = open_writer(settings, "impressions", metrics)
+    engine = Engine(Bundle.open(bundle), settings, metrics=metrics, state=open_store(settings), impressions=spool)
     ready = engine.self_test()
     engine.warm()
     gc.collect()
