@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import start_http_server
 
@@ -57,18 +57,16 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
     if stop is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
-    with _alone(settings, ending):
-        metrics, store = CuratorMetrics(), open_store(settings, write=True)
-        workers = Curator(settings, store, metrics).workers(ending)
-        served = _served(settings, metrics)
+    metrics = CuratorMetrics()
+    with _alone(settings, ending), _served(settings, metrics):
+        store = open_store(settings, write=True)
+        workers = Curator(settings, store, metrics, ending).workers()
         for worker in workers:
             worker.start()
         log.info("curating %s, metrics on port %d", settings.home, settings.curator_port)
         ending.wait()
         if _ended(workers, settings.stop_seconds):
             store.close()
-        served.shutdown()
-        served.server_close()
 
 
 class Curator:
@@ -78,48 +76,36 @@ class Curator:
         settings: of the home folder.
         store: opened to be written.
         metrics: counts what is done.
+        stop: ends every task, after what it has at hand.
     """
 
-    def __init__(self, settings: Settings, store: StateStore, metrics: CuratorMetrics) -> None:
-        home, self._metrics = settings.home, metrics
+    def __init__(
+        self, settings: Settings, store: StateStore, metrics: CuratorMetrics, stop: threading.Event | None = None
+    ) -> None:
+        home, log_here = settings.home, settings.home / "log"
+        self._metrics, self._stop = metrics, stop or threading.Event()
+        stopping = self._stop.is_set
         self._readers = {stream: SpoolReader(folder_of(home, stream)) for stream in ("events", "impressions")}
-        self._places = {LOG: LogPlace(str(home / "log"))} | ({UPLOADED: LogPlace(settings.log_url)} if settings.log_url else {})
+        self._places = {LOG: LogPlace(str(log_here))} | ({UPLOADED: LogPlace(settings.log_url)} if settings.log_url else {})
         self.book = ErasureBook(home)
-        self.folding = Folding(self._readers["events"], store, self.book, self._ask, metrics)
-        self.rolling = Rolling(home, self._readers, self.book, metrics)
-        uploading = Uploading(home / "log", self._places[UPLOADED], metrics) if settings.log_url else None
-        self.uploading = uploading
-        self.forgetting = Forgetting(
-            self.book, self.rolling, self._places, uploading.send_erasures if uploading else lambda: None, self._is_there, metrics
-        )
-        days = {
-            "impressions": settings.retention_impressions_days,
-            "outcomes": settings.retention_outcomes_days,
-            "quarantine": settings.retention_quarantine_days,
-        }
-        self.retention = Retention(days, self._places.values(), metrics)
-        self.kafka = (
-            KafkaSink(
-                self._readers,
-                home / "curator" / "kafka.json",
-                self.book,
-                lambda: connected(settings.kafka_servers, settings.kafka_file),
-                metrics,
-            )
-            if settings.kafka_servers
-            else None
-        )
+        self.folding = Folding(self._readers["events"], store, self.book, self._ask, metrics, stopping=stopping)
+        self.rolling = Rolling(home, self._readers, self.book, metrics, stopping)
+        self.uploading = Uploading(log_here, self._places[UPLOADED], metrics, stopping) if settings.log_url else None
+        publish = self.uploading.send_erasures if self.uploading else _nothing
+        self.forgetting = Forgetting(self.book, self.rolling, self._places, publish, self._is_there, metrics)
+        self.retention = Retention(_days(settings), self._places.values(), metrics)
+        self.kafka = self._sink(settings) if settings.kafka_servers else None
 
-    def workers(self, stop: threading.Event) -> list[Worker]:
+    def workers(self) -> list[Worker]:
         """One thread for what must be quick, one for this machine's disk, one each for the networks behind it."""
         shipping = [self._task("upload", self.uploading.step, _EVERY)] if self.uploading else []
         shipping += [self._task("erase", self.forgetting.step, _EVERY), self._task("retain", self.retention.step, _RETAIN_EVERY)]
         workers = [
-            Worker([self._task("fold", self.folding.step, _FOLD_EVERY, longest=_FOLD_LONGEST)], stop),
-            Worker([self._task("roll", self.rolling.step, _EVERY), self._task("sweep", self.sweep, _EVERY)], stop),
-            Worker(shipping, stop),
+            Worker([self._task("fold", self.folding.step, _FOLD_EVERY, longest=_FOLD_LONGEST)], self._stop),
+            Worker([self._task("roll", self.rolling.step, _EVERY), self._task("sweep", self.sweep, _EVERY)], self._stop),
+            Worker(shipping, self._stop),
         ]
-        return workers + ([Worker([self._task("kafka", self.kafka.step, _KAFKA_EVERY)], stop)] if self.kafka else [])
+        return workers + ([Worker([self._task("kafka", self.kafka.step, _KAFKA_EVERY)], self._stop)] if self.kafka else [])
 
     def sweep(self) -> None:
         """Deletes the segments that nobody needs."""
@@ -133,6 +119,11 @@ class Curator:
     def _landed(self, segment: Sealed) -> bool:
         return self.uploading is None or self.uploading.landed(self.rolling, segment)
 
+    def _sink(self, settings: Settings) -> KafkaSink:
+        checkpoint = settings.home / "curator" / "kafka.json"
+        connect = partial(connected, settings.kafka_servers, settings.kafka_file)
+        return KafkaSink(self._readers, checkpoint, self.book, connect, self._metrics, self._stop.is_set)
+
     def _task(self, name: str, action: Callable[[], None], every: float, longest: float = 60.0) -> Task:
         return Task(name, action, every=every, longest=longest, on_failure=lambda task: self._metrics.failures.labels(task).inc())
 
@@ -143,6 +134,18 @@ class Curator:
     def _is_there(self, key: str) -> bool:
         stream, writer, number = key.split("/")
         return self._readers[stream].path(writer, int(number)).exists()
+
+
+def _days(settings: Settings) -> dict[str, int]:
+    return {
+        "impressions": settings.retention_impressions_days,
+        "outcomes": settings.retention_outcomes_days,
+        "quarantine": settings.retention_quarantine_days,
+    }
+
+
+def _nothing() -> None:
+    """What there is to send to a log that stays here."""
 
 
 @contextmanager
@@ -174,13 +177,21 @@ def _locked(lock: int) -> bool:
     return True
 
 
-def _served(settings: Settings, metrics: CuratorMetrics) -> WSGIServer:
+@contextmanager
+def _served(settings: Settings, metrics: CuratorMetrics) -> Iterator[None]:
+    """Answers scrapers."""
     try:
-        return start_http_server(settings.curator_port, "127.0.0.1", metrics.registry)[0]
+        server, thread = start_http_server(settings.curator_port, "127.0.0.1", metrics.registry)
     except OSError as error:
         raise PortBusy(
             f"port {settings.curator_port} is taken ({error.strerror}); set RANKLOOP_CURATOR_PORT to a free one"
         ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _ended(workers: list[Worker], seconds: float) -> bool:

@@ -35,6 +35,7 @@ class Folding:
         ask: puts a demand on record.
         metrics: of the curator.
         clock: Unix time, seconds.
+        stopping: whether to leave the rest to the next step.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class Folding:
         ask: Callable[[ErasureRecord], None],
         metrics: CuratorMetrics,
         clock: Callable[[], float] = time.time,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._reader, self._store, self._book = reader, store, book
-        self._ask, self._metrics, self._clock = ask, metrics, clock
+        self._ask, self._metrics, self._clock, self._stopping = ask, metrics, clock, stopping
         self._positions: dict[str, Position] = {}
         self._drained = clock()
         metrics.fold_lag.set_function(lambda: max(0.0, clock() - self._drained))
@@ -59,7 +61,7 @@ class Folding:
             StateUnavailable: the store cannot take it now; the next step goes on from where the store stands.
         """
         more = True
-        while more:
+        while more and not self._stopping():
             began = self._clock()
             more = False
             for writer in self._reader.writers():

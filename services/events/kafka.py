@@ -65,6 +65,7 @@ class KafkaSink:
         book: who is left out.
         connect: makes a producer; a new one after each failure, since one whose message failed may leave a gap.
         metrics: of the curator.
+        stopping: whether to leave the rest to the next step.
     """
 
     def __init__(
@@ -74,9 +75,10 @@ class KafkaSink:
         book: ErasureBook,
         connect: Callable[[], Any],
         metrics: CuratorMetrics,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._readers, self._checkpoint, self._book = readers, checkpoint, book
-        self._connect, self._metrics = connect, metrics
+        self._connect, self._metrics, self._stopping = connect, metrics, stopping
         self._producer: Any = None
         self._positions = _read(checkpoint)
 
@@ -87,7 +89,7 @@ class KafkaSink:
             StackError: Kafka did not take it; it is sent again.
         """
         more = True
-        while more:
+        while more and not self._stopping():
             more = False
             for stream, reader in self._readers.items():
                 for writer in reader.writers():

@@ -64,11 +64,19 @@ class Rolling:
         readers: stream to reader.
         book: who is left out.
         metrics: counts rows.
+        stopping: whether to leave the rest to the next step.
     """
 
-    def __init__(self, home: Path, readers: Mapping[str, SpoolReader], book: ErasureBook, metrics: CuratorMetrics) -> None:
+    def __init__(
+        self,
+        home: Path,
+        readers: Mapping[str, SpoolReader],
+        book: ErasureBook,
+        metrics: CuratorMetrics,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._log, self._markers = home / "log", home / "curator" / "rolled"
-        self._readers, self._book, self._metrics = readers, book, metrics
+        self._readers, self._book, self._metrics, self._stopping = readers, book, metrics, stopping
         self._ready: dict[Sealed, float] = {}
         self.busy = threading.Lock()
         """Held while a segment is rolled: who takes it knows that later segments leave out who was erased before."""
@@ -83,6 +91,8 @@ class Rolling:
         self._tell_lag(waiting)
         failed: list[Exception] = []
         for nth, segment in enumerate(waiting, start=1):
+            if self._stopping():
+                return
             try:
                 with self.busy:
                     self._roll(segment)

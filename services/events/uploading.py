@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -122,10 +122,13 @@ class Uploading:
         folder: the log's, in the home folder.
         there: the place at the URL.
         metrics: of the curator.
+        stopping: whether to leave the rest to the next step.
     """
 
-    def __init__(self, folder: Path, there: LogPlace, metrics: CuratorMetrics) -> None:
-        self._folder, self._there, self._metrics = folder, there, metrics
+    def __init__(
+        self, folder: Path, there: LogPlace, metrics: CuratorMetrics, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._folder, self._there, self._metrics, self._stopping = folder, there, metrics, stopping
         self._erasures: dict[Path, bytes] = {}
 
     def step(self) -> None:
@@ -137,6 +140,8 @@ class Uploading:
         self.send_erasures()
         failed: list[Exception] = []
         for file in self._waiting():
+            if self._stopping():
+                return
             try:
                 self._there.put(file, str(file.relative_to(self._folder)))
             except Exception as error:  # drivers raise what their libraries do

@@ -163,7 +163,12 @@ class Client:
         self.writers["impressions"].append(encode([answer]))
         self.shown |= {(answer.request_id, item) for item in answer.items}
 
-    def close(self) -> None:
+    def send_until(self, over: threading.Event, event, impression) -> None:
+        """Sends on, and ends with its writers closed."""
+        number = 0
+        while not over.wait(0.01):
+            self.send(number, event, impression)
+            number += 1
         for writer in self.writers.values():
             writer.close()
 
@@ -189,14 +194,7 @@ def curating(process: subprocess.Popen) -> None:
 def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(home, tmp_path, event, impression) -> None:
     chance, url = random.Random(20260301), tmp_path / "lake" / "log"
     client, over = Client(home.folder), threading.Event()
-
-    def send() -> None:
-        number = 0
-        while not over.wait(0.01):
-            client.send(number, event, impression)
-            number += 1
-
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=client.send_until, args=(over, event, impression))
     sender.start()
     try:
         for _ in range(7):
@@ -208,7 +206,6 @@ def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(home, tmp_pat
     finally:
         over.set()
         sender.join(60)
-        client.close()
     process = started(home.folder, url)
     try:
         eventually(lambda: not list((home.folder / "spool").rglob("*.spool")), "the sweep of every segment")

@@ -22,8 +22,8 @@ def test_each_table_keeps_its_days_in_every_place(home, event, impression, tmp_p
     two_days_after_the_first_hour = datetime.fromtimestamp(START / 1e6, UTC) + timedelta(days=2, hours=1)
     Retention(DAYS, (here, there), home.metrics).step(two_days_after_the_first_hour)
     for place in (here, there):
-        hours = [file.rpartition("/")[0] for file in place.files("impressions")]
-        assert hours == ["impressions/date=2026-03-01/hour=10", "impressions/date=2026-03-03/hour=11"]
+        kept = [file.rpartition("/")[0] for file in place.files("impressions")]
+        assert kept == ["impressions/date=2026-03-01/hour=10", "impressions/date=2026-03-03/hour=11"]
         assert len(place.files("outcomes")) == 3
     assert home.value("rankloop_retained_partitions_deleted_total", table="impressions") == 2
     assert home.value("rankloop_retained_partitions_deleted_total", table="outcomes") == 0
