@@ -41,7 +41,7 @@ def check(
         over = sum(not found.holds for found in report.findings)
         raise DataError(f"the data would not pass: {over} {'rule is' if over == 1 else 'rules are'} over budget")
     out.print("[green]the data passes[/green]")
-    asked = path + (f" --mapping {mapping}" if mapping else f" --source {source}" if source else "")
+    asked = path + (f" --source {source}" if source else "") + (f" --mapping {mapping}" if mapping else "")
     out.print(f"run the loop on it: {myself()} run {escape(asked)}", soft_wrap=True)
 
 

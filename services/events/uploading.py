@@ -2,6 +2,7 @@
 
 import logging
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,9 @@ import fsspec
 import polars as pl
 
 from monitoring.metrics import CuratorMetrics
+from rankloop.erasures import Erased, parse, text_of
 from rankloop.errors import SettingsError
-from rankloop.files import settle
+from rankloop.files import settle, write_aside
 from rankloop.sources.log_layout import ERASURES, LOG_TABLES, SUFFIX
 from services.events.rolling import Rolling, Sealed
 
@@ -93,6 +95,13 @@ class LogPlace:
         with self._system.open(f"{self._root}/{name}", "rb") as file:
             return pl.read_parquet(file)
 
+    def text(self, name: str) -> str | None:
+        """A small file's text; None where there is none."""
+        try:
+            return bytes(self._system.cat_file(f"{self._root}/{name}")).decode()
+        except FileNotFoundError:
+            return None
+
     def remove(self, name: str) -> None:
         """Removes a file or a folder with what is in it; one that is gone is fine."""
         with suppress(FileNotFoundError):
@@ -129,7 +138,7 @@ class Uploading:
         self, folder: Path, there: LogPlace, metrics: CuratorMetrics, stopping: Callable[[], bool] = lambda: False
     ) -> None:
         self._folder, self._there, self._metrics, self._stopping = folder, there, metrics, stopping
-        self._erasures: dict[Path, bytes] = {}
+        self._erasures: dict[Path, str] = {}
 
     def step(self) -> None:
         """Sends what waits; a file is removed here only when its size there was right.
@@ -157,12 +166,18 @@ class Uploading:
             raise failed[0]
 
     def send_erasures(self) -> None:
-        """Sends the erasures list where it has changed."""
+        """Sends the erasures list where it has changed, together with what another home with the same key put there."""
         for file in sorted((self._folder / ERASURES).glob("*.json")):
-            text = file.read_bytes()
-            if self._erasures.get(file) != text:
-                self._there.put(file, f"{ERASURES}/{file.name}")
-                self._erasures[file] = text
+            text, name = file.read_text(), f"{ERASURES}/{file.name}"
+            if self._erasures.get(file) == text:
+                continue
+            ours = parse(text, str(file))
+            theirs = parse(self._there.text(name) or text, name).at
+            both = {who: max(ours.at.get(who, at), at) for who, at in theirs.items()}
+            with tempfile.TemporaryDirectory(prefix="rankloop-") as folder:
+                whole = write_aside(Path(folder) / file.name, text_of(Erased(ours.key, {**ours.at, **both})))
+                self._there.put(whole, name)
+            self._erasures[file] = text
 
     def landed(self, rolling: Rolling, segment: Sealed) -> bool:
         """Whether nothing of a rolled segment waits here."""

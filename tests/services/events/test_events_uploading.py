@@ -3,7 +3,9 @@
 import fsspec
 import pytest
 
-from rankloop.sources.event_log import read_log
+from rankloop.erasures import fingerprint
+from rankloop.sources.event_log import erasures, read_log
+from services.events.erasure import ErasureBook
 from services.events.records import ErasureRecord
 from services.events.rolling import Sealed
 from services.events.uploading import LogPlace, Uploading
@@ -66,6 +68,19 @@ def test_the_list_of_erasures_travels_along_and_only_when_it_changed(home, uploa
     home.book.ask(ErasureRecord("receipt 2", "u2", 5), [], [])
     uploading.step()
     assert home.book.who("u2") in system.cat_file(sent).decode()
+
+
+def test_two_homes_with_one_key_have_one_list_at_the_url(home, uploading, url, tmp_path) -> None:
+    (tmp_path / "other" / "privacy").mkdir(parents=True)
+    (tmp_path / "other" / "privacy" / "key").write_bytes(home.book.key)
+    other = ErasureBook(tmp_path / "other")
+    home.book.ask(ErasureRecord("receipt", "u1", 5), [], [])
+    other.ask(ErasureRecord("receipt", "u1", 9), [], [])
+    other.ask(ErasureRecord("receipt 2", "u2", 7), [], [])
+    uploading.step()
+    Uploading(tmp_path / "other" / "log", LogPlace(url), home.metrics).step()
+    Uploading(home.folder / "log", LogPlace(url), home.metrics).step()
+    assert erasures(url) == {fingerprint(other.key): {other.who("u1"): 9, other.who("u2"): 7}}
 
 
 class Broken(LogPlace):
