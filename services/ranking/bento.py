@@ -46,6 +46,7 @@ PACKAGES: Final = (
     "redis",
     "scipy",
     "uvicorn",
+    "xxhash",
 )
 """What every serving process imports, beside what these bring; the Bento asks for the versions installed here."""
 
