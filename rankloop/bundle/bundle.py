@@ -92,12 +92,13 @@ class Bundle:
     recommender: Recommender
 
     @classmethod
-    def open(cls, folder: str | Path, *, check: bool = True) -> "Bundle":
+    def open(cls, folder: str | Path, *, check: bool = True, threads: int = 1) -> "Bundle":
         """Opens a bundle's folder.
 
         Args:
             folder: what `Bundle.write` wrote.
             check: compare every file with its SHA-256 first; only a caller that just did so may skip it.
+            threads: how many retrievers are asked at the same time.
 
         Raises:
             BundleError: a file is missing, altered, unknown, or of another format.
@@ -108,7 +109,7 @@ class Bundle:
             verify(root, manifest)
         parts = Parts.read(root, manifest)
         catalogue = Vocabulary(parts.items[Columns.ITEM_ID])
-        return cls(manifest, parts, catalogue, _recommender(parts, catalogue))
+        return cls(manifest, parts, catalogue, _recommender(parts, catalogue, threads))
 
     @staticmethod
     def write(
@@ -144,13 +145,13 @@ class Bundle:
         return manifest
 
 
-def _recommender(parts: Parts, catalogue: Vocabulary) -> Recommender:
+def _recommender(parts: Parts, catalogue: Vocabulary, threads: int) -> Recommender:
     retrievers = list(parts.retrievers.values())
     assembler = Assembler(parts.store, parts.items, parts.users, catalogue, retrievers)
     if assembler.names != parts.ranker.names:
         odd = sorted(set(assembler.names) ^ set(parts.ranker.names))
         raise BundleError(f"the ranker was fitted on other features than the bundle assembles: {odd}; package it again")
-    return Recommender(Blend(retrievers), parts.rules, assembler, parts.ranker, parts.depth)
+    return Recommender(Blend(retrievers, threads=threads), parts.rules, assembler, parts.ranker, parts.depth)
 
 
 def _known(registry: Mapping[str, _T], what: str, name: str) -> _T:

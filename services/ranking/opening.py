@@ -42,7 +42,9 @@ def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True)
     began = time.monotonic()
     metrics = Metrics()
     spool = open_writer(settings, "impressions", metrics)
-    engine = Engine(Bundle.open(bundle), settings, metrics=metrics, state=open_store(settings), impressions=spool)
+    engine = Engine(
+        Bundle.open(bundle, threads=settings.threads), settings, metrics=metrics, state=open_store(settings), impressions=spool
+    )
     ready = engine.self_test()
     engine.warm()
     gc.collect()

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +16,10 @@ from services.settings import Settings
 __all__ = ["Ranking", "ServeArgs", "build"]
 
 log = logging.getLogger(__name__)
+
+
+_COMPUTING: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+"""What the libraries look at before they start threads of their own."""
 
 
 class ServeArgs(BaseModel):
@@ -61,7 +65,7 @@ def build(args: ServeArgs) -> Application:
         "num_replicas": args.num_replicas or settings.replicas,
         "ray_actor_options": {
             "num_cpus": args.num_cpus or settings.replica_cpus,
-            "runtime_env": {"env_vars": {"PYTHONPATH": sources}},
+            "runtime_env": {"env_vars": {"PYTHONPATH": sources, **dict.fromkeys(_COMPUTING, str(settings.threads))}},
         },
         "max_ongoing_requests": settings.max_ongoing_requests,
         # the next release is ready before the last one leaves

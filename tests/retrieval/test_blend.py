@@ -1,5 +1,6 @@
 """Blend: the contract, the fusion by its formula, sources, and the registry."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,7 +12,7 @@ from rankloop.errors import ModelError, NotFitted
 from rankloop.request import Request
 from rankloop.retrieval import RETRIEVERS, Als, Blend, Bm25, Popular, Profile, Retriever, Semantic, Similar
 from rankloop.retrieval.base import pick
-from rankloop.testing import RetrieverContract
+from rankloop.testing import RetrieverContract, known_request, known_world
 from rankloop.vocabulary import Vocabulary
 
 REQUEST = Request("ann", "job_feed", None)  # type: ignore[arg-type]
@@ -54,6 +55,17 @@ def test_a_score_is_the_sum_of_reciprocal_ranks():
     assert found.items.tolist() == [1, 0, 2, 3]
     assert found.scores == pytest.approx([1 / 62 + 1 / 62, 1 / 61, 1 / 61, 1 / 63])
     assert blend.score(REQUEST).tolist() == pytest.approx([1 / 61, 2 / 62, 1 / 61, 1 / 63])
+
+
+def test_retrievers_asked_at_the_same_time_give_the_same_list():
+    world = known_world()
+    jobs = Vocabulary(world.items["item_id"])
+    one = Blend([Als(dims=8), Bm25(), Profile(), Similar()]).fit(world, jobs, rng=np.random.default_rng(0))
+    several = Blend(one.retrievers, threads=3)
+    for asked in ("piano-u0", "logo-u1"):
+        for request in (known_request(world, asked), replace(known_request(world, asked), query=None)):
+            found, alone = several.retrieve_with_sources(request, 20), one.retrieve_with_sources(request, 20)
+            assert (found.items.tolist(), found.sources) == (alone.items.tolist(), alone.sources)
 
 
 def test_the_source_is_the_retriever_that_ranks_an_item_highest_and_the_first_named_of_equals():
