@@ -1,17 +1,16 @@
 """A real release of the size the bars name, made once by Rankloop's own library and kept below `.rankloop/benchmarks/`."""
 
-import hashlib
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from benchmarks.result import ROOT
+from benchmarks.load.history import SHELF, Size, history, last_moment, version
 from rankloop.bundle import Bundle, Manifest
 from rankloop.contracts import Columns, Tables
 from rankloop.errors import ModelError
@@ -19,43 +18,22 @@ from rankloop.features import FeatureStore, compute, load_views
 from rankloop.files import write_json
 from rankloop.ranking import Boosting, LambdaMart
 from rankloop.recipe import Recipe
-from rankloop.simulation import Marketplace, Scale
+from rankloop.simulation import Scale
 from rankloop.training import bundle_parts, fit_retrievers, windows
 
 __all__ = ["FULL", "QUICK", "Made", "Size", "made"]
 
-_SHELF: Final = ROOT / ".rankloop" / "benchmarks"
-_HISTORY: Final = ("rankloop/simulation", "rankloop/contracts", "benchmarks/load/bundle.py")
-_RELEASE: Final = tuple(
-    f"rankloop/{part}"
-    for part in (
-        *("bundle", "contracts", "features", "ranking", "retrieval", "text"),
-        *("examples.py", "judgements.py", "recipe.py", "rules.py", "splits.py", "training.py", "vocabulary.py"),
-    )
+_FOLDERS: Final = ("bundle", "contracts", "features", "ranking", "retrieval", "simulation", "text")
+_FILES: Final = ("examples", "judgements", "recipe", "rules", "splits", "training", "vocabulary")
+_CODE: Final = (
+    "benchmarks/load/bundle.py",
+    "benchmarks/load/history.py",
+    *(f"rankloop/{name}" for name in _FOLDERS),
+    *(f"rankloop/{name}.py" for name in _FILES),
 )
+_KEPT: Final = 2
 _REQUESTS: Final = 4_000
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large the release is; the bars are about `FULL`.
-
-    Attributes:
-        items: open items in the catalogue, exactly.
-        depth: candidates the ranker sees.
-        trees: exactly.
-        leaves: of each tree, exactly.
-        scale: the history it is made from, which must leave more open items than `items`.
-    """
-
-    items: int
-    depth: int
-    trees: int
-    leaves: int
-    scale: Scale
-
-
 FULL: Final = Size(100_000, 500, 300, 31, Scale(48_000, 200, 95_000, 7_000, 9_000, days=10, impressions=260_000))
 QUICK: Final = Size(3_000, 200, 60, 31, Scale(1_500, 20, 3_000, 230, 300, days=10, impressions=60_000))
 
@@ -87,15 +65,23 @@ def made(size: Size, say: Say) -> Made:
     Raises:
         ModelError: it did not come out as large as asked.
     """
-    folder = _SHELF / f"bundle-{size.items}-{_version((*_HISTORY, *_RELEASE), size)}"
+    folder = SHELF / f"bundle-{size.items}-{version(_CODE, size)}"
     if not (folder / "asked.json").exists():
+        _thin_out(size)
         _make(size, folder, say)
     asked = json.loads((folder / "asked.json").read_text(encoding="utf-8"))
     return Made(folder / "bundle", Manifest.read(folder / "bundle"), **asked)
 
 
+def _thin_out(size: Size) -> None:
+    """Every change of the library makes another one: the newest stay, for who compares."""
+    there = sorted(SHELF.glob(f"bundle-{size.items}-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in there[: max(len(there) - _KEPT + 1, 0)]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _make(size: Size, folder: Path, say: Say) -> None:
-    tables = _history(size, say)
+    tables = history(size, say)
     recipe = Recipe(depth=size.depth)
     views = load_views()
     say("feature views")
@@ -103,11 +89,11 @@ def _make(size: Size, folder: Path, say: Say) -> None:
     fits = fit_retrievers(tables, recipe, say)
     judged = windows(tables, store, fits, recipe, say)
     say(f"{size.trees} trees on {len(judged.training.grades):,} rows of {len(judged.training.names)} features")
-    boosting = Boosting(rounds=size.trees, patience=0, num_leaves=size.leaves, min_data_in_leaf=20, threads=2)
+    boosting = Boosting(rounds=size.trees, patience=0, num_leaves=size.leaves, min_data_in_leaf=20)
     # without validation lists every tree is grown and kept
     ranker = LambdaMart(boosting).fit(judged.training, rng=np.random.default_rng(recipe.seed))
     say("writing the bundle")
-    as_of = _last_moment(tables)
+    as_of = last_moment(tables)
     Bundle.write(
         bundle_parts(tables, store, fits, ranker, recipe),
         folder / "bundle",
@@ -118,31 +104,6 @@ def _make(size: Size, folder: Path, say: Say) -> None:
         lineage={"data": f"simulated, {size.items} items"},
     )
     write_json(folder / "asked.json", {"facts": _facts(size, folder / "bundle", tables), **_asked(tables)})
-
-
-def _history(size: Size, say: Say) -> Tables:
-    """Simulated tables whose items are exactly `size.items` that are open at the end."""
-    folder = _SHELF / f"history-{size.items}-{_version(_HISTORY, size)}"
-    names = ("items", "users", "impressions", "outcomes")
-    if not (folder / "whole").exists():
-        market = Marketplace(size.scale, rng=7)
-        tables = _open_only(market.history(lambda done, days: say(f"simulated day {done} of {days}")), size.items)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            getattr(tables, name).write_parquet(folder / f"{name}.parquet")
-        (folder / "whole").touch()
-    return Tables(**{name: pl.read_parquet(folder / f"{name}.parquet") for name in names})
-
-
-def _open_only(tables: Tables, items: int) -> Tables:
-    """Leaves out what closed, and the oldest of what did not: the rest was there, and is, all the time."""
-    still = pl.col(Columns.CLOSED_AT).is_null() | (pl.col(Columns.CLOSED_AT) > _last_moment(tables) + timedelta(days=1))
-    kept = tables.items.filter(still).sort(Columns.CREATED_AT, Columns.ITEM_ID).tail(items)
-    if kept.height < items:
-        raise ModelError(f"the simulated history ends with {kept.height} open items; {items} are wanted: post more in its scale")
-    kept = kept.with_columns(pl.lit(None, kept.schema[Columns.CLOSED_AT]).alias(Columns.CLOSED_AT))
-    ours = pl.col(Columns.ITEM_ID).is_in(kept[Columns.ITEM_ID].implode())
-    return replace(tables, items=kept, impressions=tables.impressions.filter(ours), outcomes=tables.outcomes.filter(ours))
 
 
 def _asked(tables: Tables) -> dict[str, Any]:
@@ -181,20 +142,3 @@ def _facts(size: Size, bundle: Path, tables: Tables) -> dict[str, Any]:
         "retrievers": ", ".join(manifest.retrievers),
         "bundle_mb": sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6,
     }
-
-
-def _last_moment(tables: Tables) -> datetime:
-    last = tables.outcomes[Columns.TS].max()
-    assert isinstance(last, datetime)
-    return last
-
-
-def _version(parts: tuple[str, ...], size: Size) -> str:
-    """A fingerprint of the code that makes it and of its size."""
-    digest = hashlib.sha256(repr(size).encode())
-    for part in parts:
-        path = ROOT / part
-        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in {".py", ".sql", ".json"})
-        for file in files:
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]

@@ -80,7 +80,9 @@ def ours(home: Path, say: Say, **chosen: Any) -> Iterator[Ours]:
     with _environment(settings):
         try:
             up(settings, say=say)
-            yield Ours(settings)
+            stack = Ours(settings)
+            stack.eventually(lambda: stack.ask("POST", "/v1/events", json={"events": []}).is_success, "a collector's answer")
+            yield stack
         finally:
             down(settings, say=say)
 
