@@ -48,9 +48,7 @@ def torch_encoder(folder: Path, tokenizer: Any) -> Callable[[str], Vector] | Non
     def encode(text: str) -> Vector:
         ids = tokenizer.encode(text).ids
         with torch.inference_mode():
-            words, places, kinds = (
-                weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
-            )
+            words, places, kinds = (weights[f"embeddings.{name}_embeddings.weight"] for name in tables)
             x = norm(words[ids] + places[: len(ids)] + kinds[0], "embeddings.LayerNorm")
             for place in range(config["num_hidden_layers"]):
                 x = layer(x, f"encoder.layer.{place}.")

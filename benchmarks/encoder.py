@@ -55,6 +55,7 @@ Captions, Subtitles, Translation and Timestamping. We would like to start this w
 work with our translator and one manager. A short call at the start, then weekly updates by message."""
 
 _NAMES = {"float32": "float32 ONNX", "PyTorch": "PyTorch float32"}
+_HITS = 10_000
 _NEVER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -80,29 +81,28 @@ def run(quick: bool) -> Result:
 
 
 def _latency(int8: Encoder, floats: Encoder, quick: bool) -> Part:
-    """A query alone on one thread, each way in turn, so that a busy moment is everybody's."""
+    """A query alone, and a job alone, on one thread."""
     both = {"int8": int8, "float32": floats}
     ways: dict[str, Callable[[str], Any]] = {name: partial(_alone, own) for name, own in both.items()}
     if (eager := torch_encoder(packaged(), floats._tokenizer)) is not None:
         ways["PyTorch"] = eager
     took = _in_turn({name: [(way, text) for text in QUERIES] for name, way in ways.items()}, rounds=2 if quick else 40)
     jobs = _in_turn({name: [(way, JOB)] for name, way in ways.items()}, rounds=2 if quick else 40)
-    int8.encode_query(QUERIES[0])
-    hits = _in_turn({"hit": [(int8.encode_query, QUERIES[0])]}, rounds=1000)["hit"]
+    hits = _in_turn({"hits": [(_remembered, int8)]}, rounds=5)["hits"] / _HITS
     cosine = np.sum(int8.encode(QUERIES) * floats.encode(QUERIES), axis=1)
     figures = {
-        "query_p50_ms": took["int8"] * 1e3,
-        "job_p50_ms": jobs["int8"] * 1e3,
-        "cached_query_p50_us": hits * 1e6,
+        "query_cpu_ms": took["int8"] * 1e3,
+        "job_cpu_ms": jobs["int8"] * 1e3,
+        "cached_query_us": hits * 1e6,
         "worst_cosine_with_float32": float(cosine.min()),
         "mean_cosine_with_float32": float(cosine.mean()),
     }
-    versus = {_NAMES[name]: {"query_p50_ms": took[name] * 1e3, "job_p50_ms": jobs[name] * 1e3} for name in ways if name != "int8"}
+    versus = {_NAMES[name]: {"query_cpu_ms": took[name] * 1e3, "job_cpu_ms": jobs[name] * 1e3} for name in ways if name != "int8"}
     bars = [Bar.at_least("worst cosine of int8 with float32", figures["worst_cosine_with_float32"], 0.98)]
     if not quick:
         bars += [
             Bar.at_most("a query: seconds in int8 for one in float32", took["int8"] / took["float32"], 0.75),
-            Bar.at_most("a query remembered, microseconds", figures["cached_query_p50_us"], 20),
+            Bar.at_most("a query remembered, microseconds", figures["cached_query_us"], 20),
         ]
     return figures, versus, bars
 
@@ -121,11 +121,11 @@ def _catalogue(int8: Encoder, floats: Encoder, quick: bool) -> Part:
     error = float(np.abs(vectors.cosines(asked) - rows @ asked).max())
     figures = {
         "items": items,
-        "items_p50_ms": took["int8"] * 1e3,
+        "items_cpu_ms": took["int8"] * 1e3,
         "items_mb": vectors.codes.nbytes / 1e6,
         "largest_error_of_a_cosine": error,
     }
-    versus = {"float32, BLAS": {"items_p50_ms": took["blas"] * 1e3, "items_mb": rows.nbytes / 1e6}}
+    versus = {"float32, BLAS": {"items_cpu_ms": took["blas"] * 1e3, "items_mb": rows.nbytes / 1e6}}
     faster = Bar.at_least("100,000 items: times as fast as BLAS with float32", took["blas"] / took["int8"], 1.5)
     return figures, versus, [] if quick else [faster]
 
@@ -184,13 +184,21 @@ def _alone(encoder: Encoder, text: str) -> Floats:
     return encoder.encode([text])
 
 
+def _remembered(encoder: Encoder) -> None:
+    for _ in range(_HITS):
+        encoder.encode_query(QUERIES[0])
+
+
 def _in_turn(ways: Ways, *, rounds: int) -> dict[str, float]:
-    """Median seconds of each way's calls; the ways take turns, and the first round only warms up."""
+    """Median CPU seconds of each way's calls, which what else runs on the machine hardly changes.
+
+    Every way computes on the thread that calls it. The ways take turns, and the first round only warms up.
+    """
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, calls in ways.items():
             for do, argument in calls:
-                begin = time.perf_counter()
+                begin = time.thread_time()
                 do(argument)
-                took[name].append(time.perf_counter() - begin)
+                took[name].append(time.thread_time() - begin)
     return {name: float(np.median(seconds[len(ways[name]) :])) for name, seconds in took.items()}
