@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import redis
 
 from benchmarks.result import Bar, Result
 from rankloop.errors import StateUnavailable
@@ -45,8 +46,9 @@ def run(quick: bool) -> Result:
     All keep each event once and move a position in the same transaction. LMDB flushes to disk once a batch; SQLite is
     in WAL mode with synchronous=NORMAL, which flushes at checkpoints; Redis flushes its append-only file each second.
     The stores take turns in each round; a figure is the median of the rounds. Redis and the readers share the cores.
+    The bars of folding are in seconds of CPU, which hold on a machine that does other work too.
     """
-    users, events, reads = (500, 10_000, 500) if quick else (20_000, 400_000, 20_000)
+    users, events, reads = (500, 10_000, 500) if quick else (20_000, 150_000, 20_000)
     with tempfile.TemporaryDirectory() as folder, _redis(Path(folder)) as url:
         places = {"LMDB": f"{folder}/lmdb", "Redis": url, "SQLite": f"{folder}/sqlite"}
         places = {name: place for name, place in places.items() if place}
@@ -68,16 +70,20 @@ def run(quick: bool) -> Result:
 
 
 def _bars(found: dict[str, Figures], sqlite: Figures) -> list[Bar]:
-    lmdb, redis = found["LMDB"], found.get("Redis", {})
+    lmdb, server = found["LMDB"], found.get("Redis", {})
     undefined = float("nan")
     return [
         Bar.at_most("LMDB: read of a person, p50 microseconds", lmdb["read_p50_us"], 10.0),
         Bar.at_most("LMDB: read while another process folds, p99 microseconds", lmdb["while_folding_p99_us"], 1000.0),
         Bar.at_least("LMDB: reads, times as fast as SQLite", sqlite["read_p50_us"] / lmdb["read_p50_us"], 1.0),
         Bar.at_least("LMDB: folding, times as fast as SQLite", lmdb["fold_events_per_s"] / sqlite["fold_events_per_s"], 1.0),
-        Bar.at_least("LMDB: events folded each second", lmdb["fold_events_per_s"], 20_000.0),
-        Bar.at_most("Redis: read of a person, p50 microseconds", redis.get("read_p50_us", undefined), 500.0),
-        Bar.at_least("Redis: events folded each second", redis.get("fold_events_per_s", undefined), 10_000.0),
+        Bar.at_least("LMDB: events folded in a second of CPU", lmdb["fold_events_per_cpu_s"], 20_000.0),
+        Bar.at_most("Redis: read of a person, p50 microseconds", server.get("read_p50_us", undefined), 500.0),
+        Bar.at_least(
+            "Redis: events folded in a second of CPU, the server's included",
+            server.get("fold_events_per_cpu_s", undefined),
+            10_000.0,
+        ),
     ]
 
 
@@ -152,9 +158,9 @@ def _batches(seed: int, users: int, number: int) -> list[list[EventRecord]]:
 
 
 def _seed(name: str, place: str, users: int) -> None:
-    """Ten acts a person on average, and one person with as many as are kept."""
+    """Five acts a person on average, and one person with as many as are kept."""
     store = _opened(name, place)
-    for number, batch in enumerate(_batches(-1, users, 10 * users), start=1):
+    for number, batch in enumerate(_batches(-1, users, 5 * users), start=1):
         store.fold("seed", (1, number), batch, now=_NOW)
     full = [EventRecord(f"full-{one}", _NOW + one, _NOW, _FULL, "job-000001", "click", None, None) for one in range(ACTS_KEPT)]
     store.fold("full", (1, 1), full, now=_NOW)
@@ -164,12 +170,21 @@ def _seed(name: str, place: str, users: int) -> None:
 def _folding(name: str, place: str, batches: list[list[EventRecord]]) -> Figures:
     store = _opened(name, place)
     source = batches[0][0].event_id
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), _cpu_seconds(name, place)
     new = sum(store.fold(source, (1, number), batch, now=_NOW) for number, batch in enumerate(batches, start=1))
-    seconds = time.perf_counter() - begin
+    seconds, cpu = time.perf_counter() - begin, _cpu_seconds(name, place) - cpu
     store.close()
     assert new == sum(map(len, batches))
-    return {"fold_events_per_s": new / seconds}
+    return {"fold_events_per_s": new / seconds, "fold_events_per_cpu_s": new / cpu}
+
+
+def _cpu_seconds(name: str, place: str) -> float:
+    """Of this process, and of the server where there is one."""
+    if name != "Redis":
+        return time.process_time()
+    with redis.Redis.from_url(place) as client:
+        used = client.info("cpu")
+    return time.process_time() + float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def _reading(name: str, place: str, users: int, reads: int) -> Figures:
