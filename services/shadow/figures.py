@@ -9,19 +9,19 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from rankloop.report.drawing import COLOURS, figure, plain_axes, svg
 from services.shadow.record import LATENCY_EDGES, SHARE_BINS, Estimate
 
-__all__ = ["by_surface", "latency", "quantile", "shares"]
+__all__ = ["by_surface", "latency", "shares"]
 
 _HALF: Final = 5.25
 
 
-def shares(counts: Sequence[int], name: str, title: str) -> str | None:
+def shares(counts: Sequence[int], name: str, title: str, *, bins: int = SHARE_BINS) -> str | None:
     """How many requests have which share, in percent of them; None without any."""
     if not sum(counts):
         return None
-    percent = 100 * np.array(counts) / sum(counts)
+    percent = 100 * np.array(counts).reshape(bins, -1).sum(axis=1) / sum(counts)  # (bins,)
     with figure(name, _HALF, 2.7) as drawn:
         axes = plain_axes(drawn, "y")
-        axes.bar((np.arange(SHARE_BINS) + 0.5) / SHARE_BINS, percent, width=0.9 / SHARE_BINS, color=COLOURS["candidate"])
+        axes.bar((np.arange(bins) + 0.5) / bins, percent, width=0.9 / bins, color=COLOURS["candidate"])
         axes.set_xlim(0, 1)
         axes.set_xlabel(title)
         axes.set_ylabel("% of requests")
@@ -70,11 +70,3 @@ def by_surface(values: Mapping[str, Estimate]) -> str | None:
         axes.set_xlim(-0.02, 1.02)
         axes.set_xlabel("rank-biased overlap (requests in brackets)")
         return svg(drawn, "by-surface", "Rank-biased overlap by product place, with intervals")
-
-
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """The time within which a share of answers came, seconds, to the width of a bin (21 %); None without any."""
-    if not sum(counts):
-        return None
-    place = int(np.searchsorted(np.cumsum(counts), share * sum(counts)))
-    return float(np.sqrt(LATENCY_EDGES[place] * LATENCY_EDGES[place + 1]))

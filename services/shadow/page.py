@@ -1,6 +1,5 @@
 """The page of a shadow: what the record says, with its style and figures inside."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -8,14 +7,13 @@ from markupsafe import Markup
 
 from rankloop.files import write_aside
 from rankloop.report import Table
-from rankloop.report.pages import environment
+from rankloop.report.pages import environment, number
 from services.shadow import figures
 from services.shadow.comparing import METRICS
-from services.shadow.record import OUTCOMES, Estimate, Record, metric_names, read
+from services.shadow.reading import QUANTILES, metric_names, moment, quantiles, span
+from services.shadow.record import OUTCOMES, Estimate, Record, read
 
-__all__ = ["QUANTILES", "page", "quantiles", "span", "write_page"]
-
-QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+__all__ = ["page", "write_page"]
 
 _CARDS: Final = ("overlap@10", "rbo", "kendall_tau", "score_shift")
 _MEANT: Final = {
@@ -39,7 +37,7 @@ def write_page(file: Path) -> Path:
 def page(record: Record) -> str:
     """A record as one self-contained page: no script, nothing fetched, the same bytes for the same record."""
     drawn = {
-        "overlap": figures.shares(record.histograms.get("overlap@10", ()), "overlap", "overlap of the first 10"),
+        "overlap": figures.shares(record.histograms.get("overlap@10", ()), "overlap", "overlap of the first 10", bins=10),
         "rbo": figures.shares(record.histograms.get("rbo", ()), "rbo", "rank-biased overlap"),
         "latency": figures.latency(*(record.histograms.get(f"{side} seconds", ()) for side in ("shown", "other"))),
         "by_surface": figures.by_surface(_of_surfaces(record)),
@@ -52,26 +50,11 @@ def page(record: Record) -> str:
         # the only text that is not escaped: SVG drawn here, in which matplotlib has escaped the names
         figures={name: None if text is None else Markup(text) for name, text in drawn.items()},
         times=_times(record),
+        quantiles=QUANTILES,
         outcomes=_outcomes(record),
         fallbacks=_fallbacks(record),
-        moment=_moment,
+        moment=moment,
     )
-
-
-def quantiles(record: Record, side: str) -> dict[str, float | None]:
-    """Times of answers in milliseconds; `side` is `shown` or `other`."""
-    counts = record.histograms.get(f"{side} seconds", ())
-    found = {name: figures.quantile(counts, share) for name, share in QUANTILES.items()}
-    return {name: None if seconds is None else 1000 * seconds for name, seconds in found.items()}
-
-
-def span(record: Record) -> str:
-    """From when to when requests were compared."""
-    return f"{_moment(record.began)} to {_moment(record.updated)} UTC" if record.began else "not begun"
-
-
-def _moment(micros: int) -> str:
-    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _facts(record: Record) -> dict[str, str]:
@@ -87,13 +70,11 @@ def _of_surfaces(record: Record) -> dict[str, Estimate]:
     return {name.removeprefix("rbo, "): one for name, one in sorted(record.summary.items()) if name.startswith("rbo, ")}
 
 
-def _times(record: Record) -> Table:
-    rows = []
-    for side, name in (("shown", "list shown: engine, as logged"), ("other", "other list: over HTTP")):
-        found = quantiles(record, side)
-        rows.append((name, *(None if value is None else round(value, 1) for value in found.values())))
-    shown = tuple((name, *(value if value is None else f"{value:.1f}" for value in row)) for name, *row in rows)
-    return Table("Time of an answer, ms.", ("", *QUANTILES), shown)
+def _times(record: Record) -> dict[str, dict[str, float | None]]:
+    return {
+        "shown: engine, as logged": quantiles(record, "shown"),
+        "other: over HTTP": quantiles(record, "other"),
+    }
 
 
 def _outcomes(record: Record) -> Table:
@@ -108,4 +89,9 @@ def _fallbacks(record: Record) -> Table | None:
     return Table("Compared lists made with less than the whole release.", ("reason", "shown", "other"), rows) if rows else None
 
 
+def _plain(value: float | None) -> str:
+    return number(value, 3).replace("-", "−")
+
+
 _ENVIRONMENT: Final = environment("services.shadow")
+_ENVIRONMENT.filters["plain"] = _plain

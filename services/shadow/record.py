@@ -13,7 +13,7 @@ import numpy as np
 from rankloop.errors import DataError
 from rankloop.files import write_aside
 from rankloop.metrics import Distinct, Interval, RunningMean
-from services.shadow.comparing import METRICS, Comparison, Example
+from services.shadow.comparing import Comparison, Example, Line
 
 __all__ = [
     "LATENCY_EDGES",
@@ -25,7 +25,6 @@ __all__ = [
     "Record",
     "Shadow",
     "furthest",
-    "metric_names",
     "newest",
     "path_of",
     "read",
@@ -131,9 +130,7 @@ class Shadow:
             _bin(record.histograms, side, len(LATENCY_EDGES) - 1, min(max(place, 0), len(LATENCY_EDGES) - 2))
         for side, lines in (("shown", one.example.shown), ("other", one.example.other)):
             record.empty[side] = record.empty.get(side, 0) + (not lines)
-        if not math.isnan(one.example.rbo):
-            insort(record.examples, one.example, key=lambda example: example.rbo)
-            del record.examples[self._keep_worst :]
+        self._keep(one.example)
 
     def fell_back(self, side: str, reasons: str | None) -> None:
         """Notes why a list was made with less than the whole release, if it was."""
@@ -149,6 +146,14 @@ class Shadow:
         record.means = {name: Mean(one.sums.tolist(), one.counts.tolist(), one.dropped) for name, one in self._means.items()}
         record.summary = {name: _estimate(one.interval(record.people)) for name, one in self._means.items()}
         return write_aside(path_of(folder, record.stable, record.other), msgspec.json.encode(record).decode() + "\n", mode=0o600)
+
+    def _keep(self, one: Example) -> None:
+        """The same pair of lists is one example, however often it is asked for."""
+        kept, lists = self.record.examples, (one.query, _items(one.shown), _items(one.other))
+        if math.isnan(one.rbo) or any((own.query, _items(own.shown), _items(own.other)) == lists for own in kept):
+            return
+        insort(kept, one, key=lambda example: example.rbo)
+        del kept[self._keep_worst :]
 
     def _mean(self, name: str) -> RunningMean:
         return self._means.setdefault(name, RunningMean())
@@ -185,9 +190,8 @@ def furthest(several: Iterable[Positions]) -> Positions:
     return found
 
 
-def metric_names(record: Record) -> list[str]:
-    """The metrics of all surfaces together, in the order they are shown."""
-    return [name for name in METRICS if name in record.summary]
+def _items(lines: list[Line]) -> list[str]:
+    return [line.item_id for line in lines]
 
 
 def _bin(histograms: dict[str, list[int]], name: str, size: int, place: int) -> None:
