@@ -33,6 +33,15 @@ def test_a_bar_that_does_not_hold_is_shown(tmp_path: Path) -> None:
     assert "| gap >= 0.6 | 0.5 | 0.6 | no |" in markdown(tmp_path)
 
 
+def test_a_plot_is_shown_where_there_is_one(tmp_path: Path) -> None:
+    write(tmp_path, name="drawn")
+    write(tmp_path, name="plain")
+    (tmp_path / "drawn.svg").write_text("<svg/>")
+    page = markdown(tmp_path)
+    assert "![What drawn found](../benchmarks/results/drawn.svg)" in page
+    assert "plain.svg" not in page
+
+
 def test_results_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     write(tmp_path, name="b")
     write(tmp_path, name="a")

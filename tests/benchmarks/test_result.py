@@ -56,3 +56,9 @@ def test_the_commit_is_the_one_that_was_measured() -> None:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")
     assert head.startswith(Result("x").record()["commit"].removesuffix("-dirty"))
+
+
+def test_a_plot_lies_beside_the_figures(tmp_path: Path) -> None:
+    file = Result("x", plot="<svg/>").write(tmp_path)
+    assert file.with_suffix(".svg").read_text() == "<svg/>"
+    assert "plot" not in json.loads(file.read_text())
