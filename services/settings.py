@@ -280,6 +280,12 @@ class Settings(BaseSettings):
         """What a Ray driver connects to."""
         return f"127.0.0.1:{self.ray_port}"
 
+    def variables(self) -> dict[str, str]:
+        """The environment that `read` makes these settings from: what a process of the stack is given."""
+        plain = {name: getattr(self, name) for name in type(self).model_fields}
+        shown = {name: own.get_secret_value() if isinstance(own, SecretStr) else own for name, own in plain.items()}
+        return {f"RANKLOOP_{name.upper()}": str(value) for name, value in shown.items()}
+
     @classmethod
     def read(cls, **overrides: object) -> "Settings":
         """Reads the environment; `overrides` win over it. The home folder becomes absolute.

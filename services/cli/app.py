@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rankloop import __version__
-from services.cli import ask, data, demo, pipeline, release, shadow, stack, tokens
+from services.cli import ask, data, demo, pipeline, release, shadow, slots, stack, tokens
 from services.cli.console import Guarded, out
 
 __all__ = ["app", "main"]
@@ -42,6 +42,8 @@ app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)
 app.command(rich_help_panel="The stack")(stack.logs)
 app.command(rich_help_panel="The stack")(stack.down)
+app.command(rich_help_panel="The stack")(stack.reload)
+app.add_typer(slots.app, name="slots", rich_help_panel="The stack")
 app.command(rich_help_panel="The stack")(shadow.shadow)
 app.command(rich_help_panel="Ask the release that serves")(ask.recommend)
 app.command(rich_help_panel="Ask the release that serves")(ask.search)

@@ -1,4 +1,4 @@
-"""`rankloop up | status | logs | down`: the laptop's stack."""
+"""`rankloop up | status | logs | down | reload`: the laptop's stack."""
 
 import time
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.settings import Settings
 from services.stack import StackStatus
 
-__all__ = ["down", "logs", "say", "show", "show_urls", "status", "up"]
+__all__ = ["down", "logs", "reload", "say", "show", "show_urls", "status", "up"]
 
 _SOURCE_WIDTH = 24
 
 
 def up() -> None:
-    """Start Ray, Serve and HAProxy, and wait until they answer."""
+    """Start Ray, Serve, the edge and the event collectors, and wait until they answer."""
     begin = time.monotonic()
     now = stack.up(Settings.read(), say=say)
     show_urls(now)
@@ -51,6 +51,12 @@ def down() -> None:
     out.print(f"down; {ended} processes ended" if ended else "the stack is down already")
 
 
+def reload() -> None:
+    """Give the running edge its limits and its certificate anew, without losing a request."""
+    stack.reload(Settings.read())
+    out.print("the edge has its configuration anew")
+
+
 def say(text: str) -> None:
     """One line of progress."""
     out.print(f"[dim]{escape(text)}[/dim]")
@@ -65,6 +71,10 @@ def show(now: StackStatus, *, every: bool = False) -> None:
         out.print(f"start it with {myself()} up")
         return
     out.print(f"release: {escape(now.release_id or 'none')}; application: {escape(now.application or 'none')}")
+    for own in now.slots[1:]:
+        if own.application:
+            shares = f"{own.weight_bp} bp of the units, {own.interleave_bp} bp interleaved"
+            out.print(f"slot {own.name}: {escape(own.release_id or 'none')}; {shares}; application: {escape(own.application)}")
     if now.message:
         out.print(f"[red]{escape(now.message.strip())}[/red]", soft_wrap=True)
     out.print(_processes(now, every=every))

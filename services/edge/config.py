@@ -6,8 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
-
 from rankloop.errors import SettingsError
 from services.edge.slots import NAMES, Slots
 
@@ -104,6 +102,8 @@ class EdgeConfig:
         Args:
             lua_file: where `unit.lua` lies.
         """
+        from jinja2 import Environment, StrictUndefined  # commands that write no configuration need not wait for it
+
         template = _resource("haproxy.cfg.j2")
         jinja = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
         given: dict[str, Any] = {name: getattr(self, name) for name in asdict(self)}

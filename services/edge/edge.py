@@ -49,7 +49,15 @@ class Edge:
     @property
     def command(self) -> list[str]:
         """What starts it: a master that watches one worker, in the foreground."""
-        return [get_haproxy_binary(), "-W", "-S", str(self.config.admin_socket.with_suffix(".master")), "-f", str(self.file)]
+        return [
+            get_haproxy_binary(),
+            "-W",
+            "-q",
+            "-S",
+            str(self.config.admin_socket.with_suffix(".master")),
+            "-f",
+            str(self.file),
+        ]
 
     def prepare(self) -> None:
         """Writes the configuration where HAProxy finds no fault in it; else the old one stays.

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import xxhash
 
+from components.serve_api import SLOTS
 from rankloop.errors import StackError
 from rankloop.files import write_json
 
 __all__ = ["BUCKETS", "NAMES", "Slots", "bucket_of"]
 
-NAMES: Final = ("blue", "green")
+NAMES: Final = SLOTS
 """The slots: Serve applications, and the first part of the paths they answer at."""
 
 BUCKETS: Final = 10_000

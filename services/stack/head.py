@@ -73,6 +73,7 @@ def environment(place: Place, settings: Settings, given: os._Environ[str] | dict
     """What every process of the stack inherits: the mark, the ports, the folders, and no telemetry."""
     ours: dict[str, object] = {
         **RAY_ENVIRONMENT,
+        **settings.variables(),
         MARK: place.mark,
         "RANKLOOP_HOME": place.home,
         "PYTHONPATH": os.pathsep.join(_import_path(given.get("PYTHONPATH", ""))),
@@ -102,8 +103,10 @@ def _of_serve(place: Place, settings: Settings) -> dict[str, object]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": 2,
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": 10,
         "RAY_SERVE_HAPROXY_NBTHREAD": 2,
+        # a request is held whole, as at the edge, so that it can be asked again
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": settings.max_body_bytes + 32_768,
         # every route only reads, so a request that a dying replica took with it may be asked again
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response junk-response",
         "RAY_SERVE_HAPROXY_METRICS_PORT": settings.haproxy_metrics_port,
         "RAY_SERVE_HAPROXY_STATS_PORT": settings.haproxy_stats_port,
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": sockets / "haproxy.cfg",

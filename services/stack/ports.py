@@ -9,9 +9,21 @@ import psutil
 from rankloop.errors import PortBusy
 from services.settings import INNER_PORTS, Settings
 
-__all__ = ["InnerPorts", "assert_free", "holders", "needed"]
+__all__ = ["NAMED", "InnerPorts", "assert_free", "holders", "needed"]
 
-_NAMED: Final = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port")
+NAMED: Final = (
+    "http_port",
+    "serve_port",
+    "edge_metrics_port",
+    "curator_port",
+    "shadow_port",
+    "dashboard_port",
+    "ray_port",
+    "haproxy_metrics_port",
+    "haproxy_stats_port",
+)
+"""The settings that are ports of their own."""
+
 _EVERYWHERE: Final = ("haproxy_metrics_port", "haproxy_stats_port")
 
 
@@ -27,7 +39,10 @@ class InnerPorts:
 
     @property
     def agent(self) -> int:
-        """Ray's agent, over HTTP; the next ten are its sisters, in the order of `services.stack.head`."""
+        """Ray's agent, over HTTP; the next ten are its sisters, in the order of `services.stack.head`.
+
+        Then come the edge's inner listener and the event collectors (`services.settings`).
+        """
         return self.first
 
     @property
@@ -49,7 +64,7 @@ class InnerPorts:
 def needed(settings: Settings) -> dict[int, str]:
     """Every port the stack may bind, with the variable that moves it."""
     inner = {settings.inner_port + n: "RANKLOOP_INNER_PORT" for n in range(INNER_PORTS)}
-    return inner | {getattr(settings, name): f"RANKLOOP_{name.upper()}" for name in _NAMED}
+    return inner | {getattr(settings, name): f"RANKLOOP_{name.upper()}" for name in NAMED}
 
 
 def assert_free(settings: Settings) -> None:
@@ -59,14 +74,16 @@ def assert_free(settings: Settings) -> None:
         PortBusy: a port is asked for twice, or belongs to another process; names each, its holder and its variable.
     """
     ports = needed(settings)
-    if len(ports) < INNER_PORTS + len(_NAMED):
+    if len(ports) < INNER_PORTS + len(NAMED):
         raise PortBusy(
-            f"two settings share a port: {', '.join(f'{name}={getattr(settings, name)}' for name in _NAMED)}, and "
+            f"two settings share a port: {', '.join(f'{name}={getattr(settings, name)}' for name in NAMED)}, and "
             f"{settings.inner_port} to {settings.inner_port + INNER_PORTS - 1} for inner processes; keep them apart"
         )
     if settings.inner_port + INNER_PORTS > 65_536:
         raise PortBusy(f"RANKLOOP_INNER_PORT is {settings.inner_port}; the {INNER_PORTS} ports from there end above 65535")
     everywhere = {getattr(settings, name) for name in _EVERYWHERE}
+    if settings.edge_host != "127.0.0.1":
+        everywhere.add(settings.http_port)
     busy = [port for port in sorted(ports) if not _is_free(port, "" if port in everywhere else "127.0.0.1")]
     if busy:
         held = holders(busy)

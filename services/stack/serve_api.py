@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from components.serve_api import PATH, configuration
+from components.serve_api import PATH, configuration, declared
 from rankloop.errors import StackError
 from services.settings import Settings
 
@@ -33,8 +33,7 @@ class ServeApi:
 
     def applications(self) -> list[dict[str, Any]]:
         """The applications as they were declared."""
-        declared = ((self.details() or {}).get("applications") or {}).values()
-        return [own["deployed_app_config"] for own in declared if own.get("deployed_app_config")]
+        return declared(self.details() or {})
 
     def declare(self, applications: list[dict[str, Any]]) -> None:
         """Makes these the only applications, and starts Serve and HAProxy where they do not run yet.
@@ -42,7 +41,7 @@ class ServeApi:
         Raises:
             StackError: the dashboard refuses or does not answer.
         """
-        body = configuration(self._settings.service_url, applications)
+        body = configuration(f"http://127.0.0.1:{self._settings.serve_port}", applications)
         try:
             answer = httpx.put(self._url, json=body, timeout=self._settings.start_seconds)
         except httpx.TransportError as error:

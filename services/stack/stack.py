@@ -1,26 +1,28 @@
-"""Starting and stopping the laptop's stack: Ray's head, Serve, HAProxy."""
+"""Starting and stopping the laptop's stack: Ray's head, Serve, the edge and the processes beside it."""
 
 import re
 import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from components.serve_api import APPLICATION
+from components.serve_api import SLOTS
 from rankloop.errors import StackError
 from services.settings import Settings
+from services.stack.children import Children
 from services.stack.head import start_head
 from services.stack.place import Place
-from services.stack.ports import assert_free
+from services.stack.ports import NAMED, assert_free
 from services.stack.reaper import is_whole, own_processes, reap
 from services.stack.serve_api import ServeApi
-from services.stack.watch import StackStatus, as_started, status
+from services.stack.watch import StackStatus, as_started, release_in, status
 
 __all__ = ["down", "up"]
 
-_PORTS: Final = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port", "inner_port")
+_PORTS: Final = (*NAMED, "inner_port")
 _POLL_SECONDS: Final = 0.2
 _KEPT_SESSIONS: Final = 2
 _NODE_ID: Final = re.compile("[0-9a-f]{56}")
@@ -32,7 +34,7 @@ def _quiet(_: str) -> None:
 
 
 def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
-    """Starts Ray, Serve and HAProxy, and waits until they answer; the processes outlive the caller.
+    """Starts Ray, Serve, the edge and what is beside it, and waits until they answer; the processes outlive the caller.
 
     What a start that was killed left behind is cleaned first. The release that served before comes back. When the
     stack is up already, nothing is changed.
@@ -46,6 +48,7 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
 
     Raises:
         PortBusy: a port belongs to another process; nothing was started.
+        SettingsError: other machines could reach the edge, and no token is configured; nothing was started.
         StackError: a process did not start or answer in time, the stack is up on other ports, or another process
             is just changing it.
     """
@@ -58,8 +61,9 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
             say("cleaning up what an earlier start left behind")
             reap(place.mark, seconds=settings.stop_seconds, say=say)
         assert_free(settings)
+        children = Children(place, settings)
         try:
-            _start(place, settings, say)
+            _start(place, settings, children, say)
         except BaseException:  # also when interrupted: half a stack is of no use
             say("giving up: ending what was started")
             _clean(place, settings, say)
@@ -87,14 +91,16 @@ def down(settings: Settings, *, say: Say = _quiet) -> int:
     if not place.folder.exists():
         return 0
     with place.locked():
-        started = as_started(settings, place.read("state"))
+        started, found = as_started(settings, place.read("state")), len(own_processes(place.mark))
+        if Children(place, started).stop(seconds=settings.stop_seconds):
+            say("stopped the edge, the collectors and the curator")
         if is_whole(own_processes(place.mark)):  # half a stack cannot stop itself, and would only be waited for
             api = ServeApi(started)
             if declared := api.applications():
                 place.write("applications", {"applications": declared})
             say("stopping Serve")
             api.delete(seconds=settings.stop_seconds)
-        return _clean(place, settings, say)
+        return max(found, _clean(place, settings, say))
 
 
 def _clean(place: Place, settings: Settings, say: Say) -> int:
@@ -108,7 +114,8 @@ def _is_up(place: Place, settings: Settings) -> bool:
     record = place.read("state")
     if record.get("phase") != "ready" or not is_whole(own_processes(place.mark)):
         return False
-    if not ServeApi(as_started(settings, record)).healthy():
+    started = as_started(settings, record)
+    if not ServeApi(started).healthy() or not Children(place, started).answer():
         return False
     moved = [name for name in _PORTS if record["ports"][name] != getattr(settings, name)]
     if moved:
@@ -117,7 +124,7 @@ def _is_up(place: Place, settings: Settings) -> bool:
     return True
 
 
-def _start(place: Place, settings: Settings, say: Say) -> None:
+def _start(place: Place, settings: Settings, children: Children, say: Say) -> None:
     place.prepare()
     _thin_out(place)
     record: dict[str, Any] = {
@@ -131,13 +138,17 @@ def _start(place: Place, settings: Settings, say: Say) -> None:
     start_head(place, settings)
     api = ServeApi(settings)
     _wait(lambda: api.details() is not None, settings, f"Ray's dashboard at {settings.dashboard_url}")
-    say(f"starting Serve and HAProxy on port {settings.http_port}")
+    say(f"starting Serve on port {settings.serve_port}, the edge on {settings.http_port}")
     api.declare([])
-    _wait(api.healthy, settings, f"HAProxy at {settings.service_url}")
+    children.start()
+    _wait(api.healthy, settings, f"Ray Serve on port {settings.serve_port}")
+    _wait(children.answer, settings, f"the edge at {settings.service_url}")
+    _wait(children.take_events, settings, "an event collector")
+    _wait(lambda: not children.ailing(), settings, "a process beside the edge")
     place.write("state", {**record, "phase": "ready"})
 
 
-def _wait(ready: Callable[[], bool], settings: Settings, what: str) -> None:
+def _wait(ready: Callable[[], object], settings: Settings, what: str) -> None:
     end = time.monotonic() + settings.start_seconds
     while not ready():
         if time.monotonic() > end:
@@ -147,7 +158,7 @@ def _wait(ready: Callable[[], bool], settings: Settings, what: str) -> None:
 
 def _put_back(place: Place, settings: Settings, say: Say) -> None:
     """Declares what was declared when the stack was last seen, as far as its Bentos still exist."""
-    kept = place.read("applications").get("applications", [])
+    kept = [own for own in place.read("applications").get("applications", []) if own.get("name") in SLOTS]
     there = [own for own in kept if Path(str(own.get("args", {}).get("bento", ""))).exists()]
     if not there:
         return
@@ -156,12 +167,16 @@ def _put_back(place: Place, settings: Settings, say: Say) -> None:
     api.declare(there)
 
     def settled() -> bool:
-        found = ((api.details() or {}).get("applications") or {}).get(APPLICATION, {})
-        return found.get("status") in {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY"}
+        found = (api.details() or {}).get("applications") or {}
+        states = [found.get(own["name"], {}).get("status") for own in there]
+        return set(states) <= {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY"}
 
     _wait(settled, settings, "the last release")
-    if (now := status(settings)).application != "RUNNING":
-        say(f"it could not start: {now.message.splitlines()[-1] if now.message else now.application}")
+    for slot in status(settings).slots:
+        if slot.application == "RUNNING":
+            _wait(partial(release_in, settings, slot.name), settings, f"the release in slot {slot.name}")
+        elif slot.application:
+            say(f"slot {slot.name} could not start: {slot.message.splitlines()[-1] if slot.message else slot.application}")
 
 
 def _thin_out(place: Place) -> None:

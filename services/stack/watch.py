@@ -1,5 +1,6 @@
 """What the stack is doing: its processes by role, the release that answers, the lines they log."""
 
+import os
 import re
 import time
 from collections import deque
@@ -12,15 +13,23 @@ from typing import Any, Final
 import httpx
 import psutil
 
-from components.serve_api import APPLICATION
+from components.serve_api import SLOTS
+from rankloop.errors import StackError
+from services.edge import Slots
 from services.settings import Settings
+from services.stack.children import Children
 from services.stack.place import Place
 from services.stack.reaper import is_whole, own_processes
 from services.stack.serve_api import ServeApi
 
-__all__ = ["LogLine", "ProcessStatus", "StackStatus", "logs", "status"]
+__all__ = ["LogLine", "ProcessStatus", "SlotStatus", "StackStatus", "as_started", "logs", "release_in", "status"]
 
 _ROLES: Final = {
+    "supervisor.supervisord": "supervisor",
+    "edge.master": "edge",
+    "services.events collect": "collector",
+    "services.events curate": "curator",
+    "services.shadow": "shadow worker",
     "gcs_server": "ray head",
     "raylet": "ray node",
     "haproxy": "haproxy",
@@ -57,6 +66,29 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
+class SlotStatus:
+    """One slot at one moment.
+
+    Attributes:
+        name: `blue` or `green`.
+        stable: whether it serves everybody but the canary's units.
+        weight_bp: units it gets as the canary, basis points; 0 for the stable one.
+        interleave_bp: units that get both slots' lists, interleaved; 0 for the stable one.
+        release_id: the release that answers in it; None where none does.
+        application: Serve's word for it, such as `RUNNING`; None where it is empty.
+        message: why it is not well, in Ray's words; empty when it is.
+    """
+
+    name: str
+    stable: bool
+    weight_bp: int = 0
+    interleave_bp: int = 0
+    release_id: str | None = None
+    application: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class StackStatus:
     """The stack at one moment.
 
@@ -64,9 +96,10 @@ class StackStatus:
         state: `down`, `starting`, `up` (with or without a release), or `broken` (processes, but no answer).
         home: the folder of its state.
         since: when it was started, UTC; None when down.
-        release_id: the release that answers; None where none does.
-        application: Serve's word for the application, such as `RUNNING`; None where none is declared.
-        message: why the application is not well, in Ray's words; empty when it is.
+        release_id: the release in the stable slot; None where none answers.
+        application: Serve's word for that slot, such as `RUNNING`; None where it is empty.
+        message: why that slot, or a process beside it, is not well; empty when all are.
+        slots: both, the stable one first; empty when down.
         urls: by name, what can be opened.
         processes: every process, the ones with a role first.
     """
@@ -77,6 +110,7 @@ class StackStatus:
     release_id: str | None = None
     application: str | None = None
     message: str = ""
+    slots: tuple[SlotStatus, ...] = ()
     urls: dict[str, str] = field(default_factory=dict)
     processes: tuple[ProcessStatus, ...] = ()
 
@@ -106,18 +140,20 @@ def status(settings: Settings) -> StackStatus:
     settings = as_started(settings, record)
     api, whole = ServeApi(settings), is_whole(own)
     details = (api.details() if whole else None) or {}
-    application = (details.get("applications") or {}).get(APPLICATION, {})
     if whole and (declared := api.applications()):
         place.write("applications", {"applications": declared})
-    healthy = bool(details.get("proxies"))
+    healthy = bool(details.get("proxies")) and Children(place, settings).answer()
+    slots = slots_of(settings, details) if whole else ()
+    stable = slots[0] if slots else SlotStatus(SLOTS[0], stable=True)
     up = "starting" if record.get("phase") != "ready" else "up" if healthy else "broken"
     return StackStatus(
         state=up,
         home=settings.home,
         since=datetime.fromisoformat(record["since"]) if "since" in record else None,
-        release_id=serving(settings) if whole else None,
-        application=application.get("status"),
-        message=_reasons(application),
+        release_id=stable.release_id,
+        application=stable.application,
+        message="\n".join(filter(None, [stable.message, *_ailing(place, settings)])),
+        slots=slots,
         urls=urls(settings),
         processes=tuple(sorted((_described(own_one) for own_one in own), key=_order)),
     )
@@ -129,15 +165,34 @@ def urls(settings: Settings) -> dict[str, str]:
         "service": settings.service_url,
         "OpenAPI": f"{settings.service_url}/schema/openapi.json",
         "metrics": f"{settings.service_url}/metrics",
+        "edge's metrics": f"http://127.0.0.1:{settings.edge_metrics_port}/metrics",
         "Ray dashboard": settings.dashboard_url,
-        "HAProxy statistics": f"http://127.0.0.1:{settings.haproxy_stats_port}/stats",
+        "Serve's statistics": f"http://127.0.0.1:{settings.haproxy_stats_port}/stats",
     }
 
 
-def serving(settings: Settings) -> str | None:
-    """The release that answers at the service's address, or None."""
+def slots_of(settings: Settings, details: dict[str, Any]) -> tuple[SlotStatus, ...]:
+    """Both slots, the stable one first, as the edge has them and as Serve says they are."""
+    edge = Children(Place(settings.home), settings).edge
     try:
-        answer = httpx.get(f"{settings.service_url}/readyz", timeout=2.0)
+        split = edge.slots()
+    except StackError:
+        split = Slots.read(edge.slots_file)
+    found = []
+    for name in (split.stable, split.idle):
+        application = (details.get("applications") or {}).get(name, {})
+        weights = (split.canary_bp, split.interleave_bp) if name == split.idle else (0, 0)
+        release_id = release_in(settings, name) if application else None
+        found.append(
+            SlotStatus(name, name == split.stable, *weights, release_id, application.get("status"), _reasons(application))
+        )
+    return tuple(found)
+
+
+def release_in(settings: Settings, slot: str) -> str | None:
+    """The release that answers in a slot, asked through the edge, or None."""
+    try:
+        answer = httpx.get(f"{settings.slot_url(slot)}/readyz", timeout=2.0)
         return answer.json().get("release_id") if answer.is_success else None
     except (httpx.TransportError, ValueError):
         return None
@@ -169,6 +224,10 @@ def logs(settings: Settings, *, follow: bool = False, lines: int = 100, only: st
         time.sleep(_FOLLOW_SECONDS)
 
 
+def _ailing(place: Place, settings: Settings) -> list[str]:
+    return [f"{name} is {state}: `rankloop logs --only {name}`" for name, state in Children(place, settings).ailing().items()]
+
+
 def _reasons(application: dict[str, Any]) -> str:
     """Why an application is not well: Serve says that it is not, and its deployments say why."""
     if application.get("status") in {None, "RUNNING"}:
@@ -186,6 +245,8 @@ def _log_files(place: Place, only: str) -> list[Path]:
 
 def _lines_after(file: Path, offset: int) -> tuple[list[str], int]:
     with file.open("rb") as stream:
+        # a log that grew too large was moved away, and a new one begun
+        offset = offset if offset <= os.fstat(stream.fileno()).st_size else 0
         stream.seek(offset)
         whole, newline, _ = stream.read().rpartition(b"\n")
     texts = whole.decode(errors="replace").splitlines()
@@ -197,7 +258,7 @@ def _lines_after(file: Path, offset: int) -> tuple[list[str], int]:
 def _described(process: psutil.Process) -> ProcessStatus:
     try:
         with process.oneshot():
-            command = " ".join(process.cmdline()[:3])
+            command = " ".join(process.cmdline()[:12])
             role = next((role for part, role in _ROLES.items() if part in f"{process.name()} {command}"), "ray helper")
             listening = [own.laddr.port for own in process.net_connections("tcp") if own.status == psutil.CONN_LISTEN]
             since = datetime.fromtimestamp(process.create_time(), UTC)

@@ -22,6 +22,8 @@ def test_a_stack_that_is_down_is_named_with_what_to_do() -> None:
 
 
 def test_the_configuration_answers_where_it_is_told() -> None:
-    body = configuration("http://127.0.0.1:8123", [{"name": "ranking"}])
+    body = configuration("http://127.0.0.1:8123", [{"name": "blue"}])
     assert body["http_options"] == {"host": "127.0.0.1", "port": 8123}
-    assert body["applications"] == [{"name": "ranking"}]
+    assert body["applications"] == [{"name": "blue"}]
+    there = {"host": "127.0.0.1", "port": 8124}
+    assert configuration("http://127.0.0.1:8123", [], http_options=there)["http_options"] == there

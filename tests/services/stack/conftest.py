@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import INNER_PORTS, Settings
-
-NAMED = ("http_port", "dashboard_port", "ray_port", "haproxy_metrics_port", "haproxy_stats_port")
+from services.stack.ports import NAMED
 
 
 def is_free(port: int) -> bool:
@@ -21,7 +20,7 @@ def is_free(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def free_settings() -> Callable[[Path], Settings]:
+def free_settings() -> Callable[..., Settings]:
     """Makes settings for a home folder, every port of them free."""
 
     def made(home: Path, **more: object) -> Settings:
@@ -29,6 +28,7 @@ def free_settings() -> Callable[[Path], Settings]:
         starts = range(12_000, 31_000, block)
         start = next(first for first in starts if all(is_free(first + n) for n in range(block)))
         ports = {name: start + INNER_PORTS + n for n, name in enumerate(NAMED)}
-        return Settings.read(home=home, inner_port=start, object_store_mb=100, start_seconds=150, **ports, **more)
+        given: dict[str, object] = {"inner_port": start, "object_store_mb": 100, "start_seconds": 150, **ports, **more}
+        return Settings.read(home=home, **given)
 
     return made

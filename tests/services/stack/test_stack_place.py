@@ -12,7 +12,7 @@ from services.settings import Settings
 from services.stack.head import command, environment
 from services.stack.place import MARK, Place
 
-Make = Callable[[Path], Settings]
+Make = Callable[..., Settings]
 
 
 def test_two_homes_have_two_marks_and_one_home_has_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ports are checked before anything starts, and a busy one is named with its holder."""
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 from rankloop.errors import PortBusy
 from services import stack
 from services.settings import INNER_PORTS, Settings
+from services.stack.children import Children
 from services.stack.head import command, environment
 from services.stack.place import Place
 from services.stack.ports import InnerPorts, assert_free, needed
 
-Make = Callable[[Path], Settings]
+Make = Callable[..., Settings]
 
 
 @pytest.fixture
@@ -29,7 +31,16 @@ def test_free_ports_pass(free_settings: Make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize(
-    ("field", "offset"), [("http_port", 0), ("ray_port", 0), ("haproxy_stats_port", 0), ("inner_port", 0), ("inner_port", 333)]
+    ("field", "offset"),
+    [
+        ("http_port", 0),
+        ("serve_port", 0),
+        ("edge_metrics_port", 0),
+        ("ray_port", 0),
+        ("haproxy_stats_port", 0),
+        ("inner_port", 0),
+        ("inner_port", 333),
+    ],
 )
 def test_a_busy_port_is_named_with_its_holder_and_its_variable(
     free_settings: Make, tmp_path: Path, listener: socket.socket, address: str, field: str, offset: int
@@ -86,7 +97,12 @@ def test_every_port_that_is_given_to_a_process_was_checked(free_settings: Make, 
     given = {int(value) for name, value in flags.items() if "port" in name}
     ours = environment(place, settings, {})
     given |= {int(value) for name, value in ours.items() if "PORT" in name}
+    children = Children(place, settings)
+    given |= {int(number) for number in re.findall(r"--port (\d+)", children.configuration())}
+    config = children.edge.config
+    given |= {config.http_port, config.inner_port, config.metrics_port, config.serve_port, *config.collectors}
     assert given <= set(needed(settings))
+    assert len(given) == len(set(given))
     assert len([name for name in flags if name.endswith("port")]) == 11
 
 

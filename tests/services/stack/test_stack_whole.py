@@ -24,6 +24,7 @@ from services.stack.place import Place
 from services.stack.ports import needed
 from services.stack.reaper import own_processes
 from tests.services.conftest import Release
+from tests.services.edge.conftest import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,7 +57,7 @@ class World:
 
 def variables(settings: Settings) -> dict[str, str]:
     """The environment that `Settings.read` makes these settings from."""
-    return {**os.environ, **{f"RANKLOOP_{name.upper()}": str(value) for name, value in settings.model_dump().items()}}
+    return {**os.environ, **settings.variables()}
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,13 @@ def world(
 def test_the_stack_is_up_without_a_release(world: World) -> None:
     status = stack.status(world.settings)
     assert (status.state, status.release_id, status.application) == ("up", None, None)
-    assert {"ray head", "ray node", "haproxy", "ray dashboard", "serve controller"} <= {own.role for own in status.processes}
-    assert world.settings.http_port in world.process("haproxy").ports
+    roles = [own.role for own in status.processes]
+    assert {"ray head", "ray node", "haproxy", "ray dashboard", "serve controller", "supervisor", "edge", "curator"} <= set(roles)
+    assert (roles.count("collector"), roles.count("shadow worker")) == (2, 0)
+    assert world.settings.serve_port in world.process("haproxy").ports
+    assert [own.name for own in status.slots] == ["blue", "green"]
+    edges = {port for own in status.processes if own.role == "edge" for port in own.ports}
+    assert edges == {world.settings.http_port, world.settings.edge_metrics_port, world.settings.inner_port + 11}
 
 
 def test_up_again_changes_nothing(world: World) -> None:
@@ -120,7 +126,13 @@ def test_a_deployed_bento_answers_over_http(world: World) -> None:
 def test_a_killed_replica_is_replaced_and_requests_recover(world: World) -> None:
     killed = world.process("replica").pid
     os.kill(killed, signal.SIGKILL)
-    answer = world.ask()  # held by HAProxy's fallback until the next replica is there
+    answers = [world.ask()]
+    while answers[-1].status_code == 503:  # there is no second one that could answer
+        assert answers[-1].headers["retry-after"] == "1"
+        assert len(answers) < 120
+        time.sleep(1)
+        answers.append(world.ask())
+    answer = answers[-1]
     assert answer.status_code == 200
     assert answer.json()["release_id"] == world.bentos[0].release_id
     assert world.process("replica").pid != killed
@@ -143,7 +155,7 @@ def test_a_new_release_replaces_the_old_without_a_gap_and_with_its_own_code(worl
         world.deploy(new)
         out, _ = asking.communicate(timeout=120)
     assert out.split() == sorted([old.release_id, new.release_id])
-    assert httpx.get(f"{world.settings.service_url}/healthz").json() == {"status": "alive, says the Bento"}
+    assert httpx.get(f"{world.settings.slot_url('blue')}/healthz").json() == {"status": "alive, says the Bento"}
 
 
 def test_a_bento_that_is_not_there_is_refused_at_once_and_the_release_stays(world: World) -> None:
@@ -162,6 +174,83 @@ def test_an_altered_release_never_takes_a_request(world: World, tmp_path: Path) 
     assert world.ask().json()["release_id"] == world.bentos[1].release_id
     world.deploy(world.bentos[0])
     assert world.ask().json()["release_id"] == world.bentos[0].release_id
+
+
+def slots_that_answer(world: World) -> list[str]:
+    """The slot that answers each of a hundred people."""
+    with httpx.Client(base_url=world.settings.service_url, timeout=120) as client:
+        asked = [client.post("/v1/recommend", json={"user_id": f"u{n}", "k": 1}) for n in range(100)]
+    assert {answer.status_code for answer in asked} == {200}
+    return [answer.headers["x-rankloop-slot"] for answer in asked]
+
+
+def test_an_empty_slot_has_no_weight(world: World) -> None:
+    for change in (stack.weigh, stack.interleave):
+        with pytest.raises(StackError, match=r"slot green holds no release .*`rankloop slots fill RELEASE`"):
+            change(world.settings, 100)
+        assert change(world.settings, 0).canary_bp == 0
+    with pytest.raises(StackError, match="slot green holds no release"):
+        stack.swap(world.settings)
+    assert stack.clear(world.settings) is None
+    with pytest.raises(StackError, match=rf"no release 'r-none' .*; there is .*{world.bentos[0].release_id}"):
+        stack.fill(world.settings, "r-none", say=print)
+
+
+def test_the_idle_slot_takes_a_release_a_share_and_then_everybody(world: World) -> None:
+    stable, canary = (bento.release_id for bento in world.bentos)
+    assert stack.fill(world.settings, canary, say=print) == "green"
+    assert set(slots_that_answer(world)) == {"blue"}
+    slots = stack.weigh(world.settings, 4_000)
+    expected = [slots.slot_of(f"u{n}")[0] for n in range(100)]
+    assert slots_that_answer(world) == expected
+    assert set(expected) == {"blue", "green"}
+    for refused in (lambda: stack.fill(world.settings, stable, say=print), lambda: stack.clear(world.settings)):
+        with pytest.raises(StackError, match="slot green has 4000 basis points"):
+            refused()
+    world.deploy(world.bentos[0])  # the pipeline deploys into the stable slot, and the other stays
+    found = {own.name: (own.release_id, own.weight_bp) for own in stack.status(world.settings).slots}
+    assert found == {"blue": (stable, 0), "green": (canary, 4_000)}
+    stack.swap(world.settings)
+    assert set(slots_that_answer(world)) == {"green"}
+    assert stack.status(world.settings).release_id == canary
+    assert httpx.get(f"{world.settings.service_url}/readyz").json()["release_id"] == canary
+
+
+def test_both_slots_and_who_is_stable_outlive_down(world: World) -> None:
+    stable, canary = (bento.release_id for bento in world.bentos)
+    stack.weigh(world.settings, 1_000)
+    assert stack.down(world.settings) > 5
+    again = stack.up(world.settings)
+    assert [(own.name, own.release_id, own.weight_bp) for own in again.slots] == [("green", canary, 0), ("blue", stable, 1_000)]
+    stack.weigh(world.settings, 0)
+    stack.swap(world.settings)
+    assert stack.clear(world.settings) == "green"
+    assert set(slots_that_answer(world)) == {"blue"}
+
+
+@pytest.mark.parametrize("role", ["collector", "curator", "edge"])
+def test_a_killed_process_beside_ray_is_started_again_at_once(world: World, role: str) -> None:
+    before = [own.pid for own in stack.status(world.settings).processes if own.role == role]
+    os.kill(before[-1], signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(before[-1]), "it is dead")
+    until(
+        lambda: len([own for own in stack.status(world.settings).processes if own.role == role]) == len(before),
+        "another is there",
+    )
+    until(lambda: stack.status(world.settings).message == "", "all run")
+    until(
+        lambda: httpx.post(f"{world.settings.service_url}/v1/events", json={"events": []}, timeout=30).status_code == 200,
+        "events",
+    )
+    assert world.ask().status_code == 200
+
+
+def test_the_edge_takes_another_limit_while_it_runs(world: World) -> None:
+    stack.reload(world.settings.model_copy(update={"max_body_bytes": 2_000}))
+    answer = httpx.post(f"{world.settings.service_url}/v1/rank", content=b"x" * 2_001)
+    assert (answer.status_code, answer.json()["title"]) == (413, "Request Entity Too Large")
+    stack.reload(world.settings)
+    assert world.ask().status_code == 200
 
 
 def test_a_driver_finds_the_cores_of_the_machine_beside_the_replica(world: World) -> None:
