@@ -62,10 +62,11 @@ def variables(settings: Settings) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def world(
-    free_settings: Callable[[Path], Settings], make_release: Callable[[int], Release], tmp_path_factory: pytest.TempPathFactory
+    free_settings: Callable[..., Settings], make_release: Callable[[int], Release], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """A start that was killed with `kill -9`, and the start after it."""
-    settings = free_settings(tmp_path_factory.mktemp("a-home-with-a-rather-long-name-as-homes-may-have") / ".rankloop")
+    home = tmp_path_factory.mktemp("a-home-with-a-rather-long-name-as-homes-may-have") / ".rankloop"
+    settings = free_settings(home, budget_ms=60_000)  # on a busy machine a request may wait, and is not what these tests refuse
     first, second = (build_bento(make_release(seed).folder, settings.bento_store) for seed in (0, 1))
     path = os.pathsep.join(filter(None, sys.path))
     killed = subprocess.Popen([sys.executable, "-c", UP], env={**variables(settings), "PYTHONPATH": path})
@@ -146,7 +147,7 @@ def test_a_new_release_replaces_the_old_without_a_gap_and_with_its_own_code(worl
         "import httpx, sys, time\nfound = []\n"
         "while sys.argv[2] not in found[-3:] or len(found) < 20:\n"
         "    answer = httpx.post(sys.argv[1], json={'user_id': 'logo-u3'}, timeout=60)\n"
-        "    found.append(answer.json()['release_id'] if answer.status_code == 200 else str(answer.status_code))\n"
+        "    found.append(answer.json()['release_id'] if answer.status_code == 200 else answer.text)\n"
         "    time.sleep(0.02)\n"
         "print(*sorted(set(found)))"
     )
@@ -180,7 +181,7 @@ def slots_that_answer(world: World) -> list[str]:
     """The slot that answers each of a hundred people."""
     with httpx.Client(base_url=world.settings.service_url, timeout=120) as client:
         asked = [client.post("/v1/recommend", json={"user_id": f"u{n}", "k": 1}) for n in range(100)]
-    assert {answer.status_code for answer in asked} == {200}
+    assert [answer.text for answer in asked if answer.status_code != 200] == []
     return [answer.headers["x-rankloop-slot"] for answer in asked]
 
 
