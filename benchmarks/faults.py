@@ -76,8 +76,10 @@ class Fault(NamedTuple):
         return {
             "requests": len(self.asked.status),
             "failed": self.asked.failed,
+            "failed_with": self.asked.statuses or "nothing",
             "event_batches": len(self.events.status),
             "event_batches_failed": self.events.failed,
+            "event_batches_failed_with": self.events.statuses or "nothing",
             "degraded": int((answered.mark > 0).sum()),
             "degraded_for_s": float(less[-1] - less[0]) if len(less) else 0.0,
             "p99_ms": self.asked.at_ms(0.99),
@@ -168,7 +170,8 @@ def _under_load(
     events: Future[Sent] = feed.fire(stack.address, sent, often, mark=accepted, give_up=30.0)
     time.sleep(effort.kill_after)
     killed = time.monotonic()
-    back = stack.eventually(hurt(), f"the return of {name}")
+    stack.eventually(hurt(), f"the return of {name}")
+    back = time.monotonic() - killed
     rows = asked.result()
     start = rows.intended[0] - at[0]
     return Fault(rows, events.result(), first, start, killed - start, back)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.load import plot
-from benchmarks.load.bare import loops
+from benchmarks.load.bare import alone, loops
 from benchmarks.load.bundle import FULL, QUICK, Made, Size, made
 from benchmarks.load.child import short_folder
 from benchmarks.load.compared import KINDS, Measured, bodies_of, degraded, full_per_s, measured, requests_of
@@ -25,7 +25,7 @@ from benchmarks.result import Bar, Result
 __all__ = ["run"]
 
 _REPLICAS: Final = 2
-_OURS: Final = "Rankloop, through the edge"
+_OURS: Final = "Rankloop"
 _LIMIT_MS: Final = 50.0
 Say = Callable[[str], None]
 
@@ -64,6 +64,12 @@ class Overload:
     start: float
 
     @property
+    def lateness_ms(self) -> float:
+        """How late the generator itself was at half the capacity, when it always had a connection: p99, milliseconds."""
+        early = self.rows.where(self.rows.intended - self.start < self.ramp.seconds)
+        return float(np.nanquantile(early.sent - early.intended, 0.99)) * 1e3
+
+    @property
     def above(self) -> Sent:
         """What was asked above the capacity."""
         offset = self.rows.intended - self.start
@@ -86,9 +92,9 @@ def run(quick: bool) -> Result:
                 say(f"asking {system.name}")
                 others[system.name] = _asked(generator, system.address, release, effort)
         bare.append(_bare(release, home, effort, say))
-    alone = {kind: joined([one[0][kind] for one in bare]) for kind in KINDS}
+    in_process = {kind: joined([one[0][kind] for one in bare]) for kind in KINDS}
     rates = {name: max(one[1][name] for one in bare) for name in bare[0][1]}
-    return _result(release, own, others, overload, memories, alone, rates)
+    return _result(release, own, others, overload, memories, in_process, rates)
 
 
 def _ours(stack: Ours, generator: Generator, release: Made, effort: Effort, say: Say) -> tuple[Measured, Overload, list[Memory]]:
@@ -110,15 +116,15 @@ def _asked(generator: Generator, address: tuple[str, int], release: Made, effort
 def _bare(release: Made, home: Path, effort: Effort, say: Say) -> tuple[dict[str, Sent], dict[str, float]]:
     """One process's requests by kind, and full answers a second of one process and of as many as there are replicas."""
     say("asking the bare engine")
-    alone = {kind: loops(release.folder, home, bodies_of(release, kind), count=effort.count) for kind in KINDS}
+    one = alone(release.folder, home, {kind: bodies_of(release, kind) for kind in KINDS}, count=effort.count)
     mixed = [body for pair in zip(*(bodies_of(release, kind) for kind in KINDS), strict=True) for body in pair]
     rates = {
-        f"bare engine, {n} process{'es' * (n > 1)}": full_per_s(
+        f"{n} process{'es' * (n > 1)}, full_per_s": full_per_s(
             loops(release.folder, home, mixed, processes=n, seconds=effort.seconds)
         )
         for n in (1, _REPLICAS)
     }
-    return alone, rates
+    return one, rates
 
 
 def _result(
@@ -135,6 +141,7 @@ def _result(
         _OURS: own.figures(bare),
         "bare engine": {f"{kind}_p{q}_ms": bare[kind].at_ms(q / 100) for kind in KINDS for q in (50, 99)} | dict(rates),
         "ramp": overload.ramp.figures(overload.rows, overload.start),
+        "generator_late_p99_ms": overload.lateness_ms,
         "recovered_s": overload.ramp.recovered(overload.rows, overload.start, limit_ms=_LIMIT_MS),
         "replica_rss_mb": max(one.resident for one in memories),
         "replica_pss_mb": max(one.proportional for one in memories),
@@ -149,7 +156,7 @@ def _bars(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overl
     overhead = max(own[f"{kind}_overhead_ms"] for kind in KINDS)
     theirs = {name: min(one[f"{kind}_overhead_ms"] for kind in KINDS) for name, one in versus.items()}
     router = next(one for name, one in versus.items() if "router" in name)
-    loop = max(value for name, value in figures["bare engine"].items() if name.startswith("bare engine"))
+    loop = max(value for name, value in figures["bare engine"].items() if name.endswith("full_per_s"))
     above = shares(overload.above)
     yield Bar.at_most("one client, the slower kind, p50 ms", max(own[f"{kind}_p50_ms"] for kind in KINDS), 5)
     yield Bar.at_most("one client, the slower kind, p99 ms", max(own[f"{kind}_p99_ms"] for kind in KINDS), 20)
@@ -169,7 +176,8 @@ def _bars(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overl
 def _plot(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overload, rates: Mapping[str, float]) -> str:
     systems = {_OURS: figures[_OURS], **versus}
     overhead = {name: max(one[f"{kind}_overhead_ms"] for kind in KINDS) for name, one in systems.items()}
-    through = {name: one["full_per_s"] for name, one in systems.items()} | dict(rates)
+    through = {name: one["full_per_s"] for name, one in systems.items()}
+    through |= {f"bare engine, {name.split(',')[0]}": rate for name, rate in rates.items()}
     loud = {"twice the capacity ends": overload.ramp.loud}
     return plot.drawn(
         "One release, one engine, several ways to serve it",

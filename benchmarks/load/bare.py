@@ -4,6 +4,8 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from itertools import count as counting
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -16,7 +18,7 @@ from services.ranking.engine import Engine
 from services.ranking.schemas import Answer
 from services.settings import Settings
 
-__all__ = ["Bare", "loops"]
+__all__ = ["Bare", "alone", "loops"]
 
 Body = Mapping[str, Any]
 _WARM: Final = 50
@@ -56,17 +58,27 @@ class Bare:
         return self._engine.recommend(who, k, "job_feed", request_id="bare").answer
 
 
-def loops(bundle: Path, home: Path, bodies: Sequence[Body], *, processes: int = 1, seconds: float = 0.0, count: int = 0) -> Sent:
-    """Asks the engine in a loop, in so many processes at the same time, for `seconds` or `count` requests each.
-
-    A mark of 1 is an answer with a fallback.
-    """
+def loops(bundle: Path, home: Path, bodies: Sequence[Body], *, processes: int, seconds: float) -> Sent:
+    """Asks the engine in a loop, in so many processes at the same time; a mark of 1 is an answer with a fallback."""
     fresh = multiprocessing.get_context("spawn")
     together = fresh.Barrier(processes, timeout=_OPEN_S)
     with fresh.Pool(processes, _begin_with, (together,)) as pool:
-        asked = [(str(bundle), str(home), list(bodies), seconds, count, number) for number in range(processes)]
-        parts = pool.starmap(_loop, asked, chunksize=1)
-    return joined(parts)
+        asked = [(str(bundle), str(home), list(bodies), seconds, number) for number in range(processes)]
+        return joined(pool.starmap(_loop, asked, chunksize=1))
+
+
+def alone(bundle: Path, home: Path, bodies: Mapping[str, Sequence[Body]], *, count: int) -> dict[str, Sent]:
+    """Asks the engine the first `count` of each kind's bodies, in a process of its own."""
+    fresh = multiprocessing.get_context("spawn")
+    with fresh.Pool(1) as pool:
+        return pool.apply(_each_kind, (str(bundle), str(home), {kind: list(own) for kind, own in bodies.items()}, count))
+
+
+def _each_kind(bundle: str, home: str, bodies: Mapping[str, Sequence[Body]], count: int) -> dict[str, Sent]:
+    bare = Bare.opened(bundle, home)
+    for own in bodies.values():
+        _asked(bare, own[-_WARM:], 0, _WARM, float("inf"))
+    return {kind: _asked(bare, own, 0, count, float("inf")) for kind, own in bodies.items()}
 
 
 def _begin_with(together: Any) -> None:
@@ -74,17 +86,20 @@ def _begin_with(together: Any) -> None:
     _together = together
 
 
-def _loop(bundle: str, home: str, bodies: Sequence[Body], seconds: float, count: int, number: int) -> Sent:
+def _loop(bundle: str, home: str, bodies: Sequence[Body], seconds: float, number: int) -> Sent:
     bare = Bare.opened(bundle, home)
-    for body in bodies[:_WARM]:
-        bare.answer(body)
-    rows: list[tuple[float, float, int]] = []
-    at = number * len(bodies) // 7  # another place in the same list for each process
+    _asked(bare, bodies[-_WARM:], 0, _WARM, float("inf"))
+    first = number * len(bodies) // 7  # another place in the same list for each process
     _together.wait()
-    until = time.monotonic() + seconds if seconds else float("inf")
-    while (began := time.monotonic()) < until and (not count or len(rows) < count):
-        fallback = bare.answer(bodies[at % len(bodies)]).fallback
+    return _asked(bare, bodies, first, None, time.monotonic() + seconds)
+
+
+def _asked(bare: Bare, bodies: Sequence[Body], first: int, count: int | None, until: float) -> Sent:
+    rows: list[tuple[float, float, bool]] = []
+    for number in islice(counting(first), count):
+        if (began := time.monotonic()) >= until:
+            break
+        fallback = bare.answer(bodies[number % len(bodies)]).fallback
         rows.append((began, time.monotonic(), fallback is not None))
-        at += 1
     began_at, done, marks = (np.array(column) for column in zip(*rows, strict=True))
     return Sent(began_at, began_at, done, np.full(len(rows), 200), marks.astype(np.int64), np.arange(len(rows)))

@@ -34,7 +34,7 @@ def fastapi_on_serve(release: Made, home: Path, *, replicas: int) -> Iterator[Sy
     command = [sys.executable, "-m", "benchmarks.load.fastapi_on_serve", *arguments]
     url = f"http://127.0.0.1:{port}/v1/recommend"
     with child(command, env={}, ready=lambda: answers(url, release.recommend[0])) as mark:
-        yield System("FastAPI and a router on Ray Serve", ("127.0.0.1", port), processes(mark, "ServeReplica:default:Ranking"))
+        yield System("FastAPI, router, Ray Serve", ("127.0.0.1", port), processes(mark, "ServeReplica:default:Ranking"))
 
 
 @contextmanager
@@ -51,4 +51,4 @@ def bento_api(release: Made, home: Path, *, replicas: int) -> Iterator[System]:
     }
     url = f"http://127.0.0.1:{port}/v1/recommend"
     with child([sys.executable, "-m", "bentoml", *served], env=env, ready=lambda: answers(url, release.recommend[0])) as mark:
-        yield System("@bentoml.api, bentoml serve", ("127.0.0.1", port), processes(mark, "_bentoml_impl.worker.service"))
+        yield System("@bentoml.api", ("127.0.0.1", port), processes(mark, "_bentoml_impl.worker.service"))

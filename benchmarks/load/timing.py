@@ -44,6 +44,12 @@ class Sent(NamedTuple):
         """Requests that were not answered with 2xx."""
         return int((self.status // 100 != 2).sum())
 
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many of each status that is not 2xx; `none` where there was no answer."""
+        values, counts = np.unique(self.status[self.status // 100 != 2], return_counts=True)
+        return {str(value) if value else "none": int(count) for value, count in zip(values.tolist(), counts, strict=True)}
+
     def where(self, mask: npt.NDArray[np.bool_] | Ints) -> "Sent":
         """The rows of a mask, or those named, in that order."""
         floats = (self.intended[mask], self.sent[mask], self.done[mask])
