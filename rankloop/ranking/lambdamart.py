@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rankloop.errors import ModelError, NotFitted
 from rankloop.ranking.base import Judged, Matrix, Ranker
+from rankloop.ranking.bitvectors import Bitvectors, compiled
 from rankloop.ranking.boosting import Boosting, BoostingRun, seed_of
 from rankloop.ranking.checks import check_judged, check_names, check_width, with_preferences
 from rankloop.ranking.curves import best_round
@@ -72,7 +73,7 @@ class LambdaMart(Ranker):
         self.curve: tuple[tuple[int, float], ...] = ()
         self.rounds = 0
         self._booster: lightgbm.Booster | None = None
-        self._forest: Forest | None = None
+        self._forest: Bitvectors | Forest | None = None
 
     def fit(self, train: Judged, validation: Judged | None = None, *, rng: np.random.Generator) -> Self:
         """Grows the trees; keeps those up to the best validation nDCG@10, as the mean of five looks.
@@ -98,7 +99,7 @@ class LambdaMart(Ranker):
         self.rounds = best_round(self.curve) if self.curve else looks[-1][0]
         # read back from their text: what is scored now is what `load` will give
         text = run.booster.model_to_string(num_iteration=self.rounds)
-        self._booster, self._forest = lightgbm.Booster(model_str=text), Forest.parse(text)
+        self._booster, self._forest = lightgbm.Booster(model_str=text), compiled(text)
         if not self._gains().any():
             raise ModelError(
                 f"no tree could be split: {len(train.grades)} rows are too few for min_data_in_leaf "
@@ -176,7 +177,7 @@ class LambdaMart(Ranker):
         ranker = cls(Boosting.of(record["boosting"]))
         ranker.names, ranker.rounds = tuple(record["names"]), int(record["rounds"])
         ranker.curve = tuple((int(rounds), float(value)) for rounds, value in record["curve"])
-        ranker._forest = Forest.parse(text)
+        ranker._forest = compiled(text)
         ranker._booster = lightgbm.Booster(model_str=text)
         if ranker._booster.num_feature() != len(ranker.names) or ranker._booster.num_trees() != ranker.rounds:
             raise ModelError(f"{folder}: the trees and the record differ in features or rounds; write both again with save")
