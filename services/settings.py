@@ -254,7 +254,8 @@ class Settings(BaseSettings):
     @property
     def service_url(self) -> str:
         """Where requests are answered."""
-        return f"{'https' if self.tls_certificate else 'http'}://127.0.0.1:{self.http_port}"
+        host = "127.0.0.1" if self.edge_host in {"0.0.0.0", "::", "*"} else self.edge_host
+        return f"{'https' if self.tls_certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{self.http_port}"
 
     @property
     def inner_url(self) -> str:

@@ -38,7 +38,8 @@ class Edge:
         self.slots_file = folder / "slots.json"
         self.config = replace(config, slots=Slots.read(self.slots_file) if self.slots_file.exists() else config.slots)
         self.admin = AdminSocket(config.admin_socket)
-        self._master = AdminSocket(config.admin_socket.with_suffix(".master"), seconds=60.0)
+        self._master_socket = config.admin_socket.with_suffix(".master")
+        self._master = AdminSocket(self._master_socket, seconds=60.0)
         self._started: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,15 +50,7 @@ class Edge:
     @property
     def command(self) -> list[str]:
         """What starts it: a master that watches one worker, in the foreground."""
-        return [
-            get_haproxy_binary(),
-            "-W",
-            "-q",
-            "-S",
-            str(self.config.admin_socket.with_suffix(".master")),
-            "-f",
-            str(self.file),
-        ]
+        return [get_haproxy_binary(), "-W", "-S", f"{self._master_socket},mode,600", "-f", str(self.file)]
 
     def prepare(self) -> None:
         """Writes the configuration where HAProxy finds no fault in it; else the old one stays.

@@ -52,6 +52,7 @@ def fill(settings: Settings, release_id: str, *, say: Callable[[str], None]) -> 
             say=say,
             seconds=settings.start_seconds,
         )
+        place.write("applications", {"applications": ServeApi(settings).applications()})
         return slots.idle
 
 
@@ -107,6 +108,7 @@ def clear(settings: Settings) -> str | None:
                     f"Ray Serve did not end slot {slots.idle} within {settings.start_seconds:.0f} s; see `rankloop logs`"
                 )
             time.sleep(_POLL_SECONDS)
+        place.write("applications", {"applications": kept})
         return slots.idle
 
 

@@ -49,8 +49,8 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
     Raises:
         PortBusy: a port belongs to another process; nothing was started.
         SettingsError: other machines could reach the edge, and no token is configured; nothing was started.
-        StackError: a process did not start or answer in time, the stack is up on other ports, or another process
-            is just changing it.
+        StackError: HAProxy refuses the edge's configuration, and nothing was started; a process did not start or
+            answer in time; the stack is up on other ports; or another process is just changing it.
     """
     place = Place(settings.home)
     with place.locked():
@@ -62,6 +62,7 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
             reap(place.mark, seconds=settings.stop_seconds, say=say)
         assert_free(settings)
         children = Children(place, settings)
+        children.edge.prepare()
         try:
             _start(place, settings, children, say)
         except BaseException:  # also when interrupted: half a stack is of no use

@@ -25,6 +25,7 @@ from pipelines.history import History
 from rankloop.bundle import Bundle
 from rankloop.gate import Measured, Verdict, decide
 from rankloop.request import Request
+from services.stack.ports import NAMED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -104,8 +105,7 @@ def _free_ports(count: int) -> list[int]:
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
     home = Path(tempfile.mkdtemp(prefix="rl-", dir="/tmp"))
-    names = ("HTTP_PORT", "DASHBOARD_PORT", "RAY_PORT", "HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT")
-    ports = {f"RANKLOOP_{name}": str(port) for name, port in zip(names, _free_ports(len(names)), strict=True)}
+    ports = {f"RANKLOOP_{name.upper()}": str(port) for name, port in zip(NAMED, _free_ports(len(NAMED)), strict=True)}
     environment = {**os.environ, **ports, "RANKLOOP_INNER_PORT": "24000", "RANKLOOP_HOME": str(home), "COLUMNS": "140"}
     made = Loop(home, environment)
     try:

@@ -25,6 +25,19 @@ def test_another_address_than_the_loopback_one_takes_tokens(tmp_path: Path) -> N
     assert open_edge(settings.model_copy(update={"tokens_sha256": given}), Path("/tmp")).config.host == "0.0.0.0"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("10.1.2.3", "http://10.1.2.3:8000"),
+    ],
+)
+def test_the_service_is_asked_where_the_edge_listens(host: str, url: str) -> None:
+    assert Settings.read(edge_host=host).service_url == url
+
+
 def test_a_certificate_makes_the_address_https(tmp_path: Path) -> None:
     settings = Settings.read(home=tmp_path, tls_certificate="edge.pem")
     assert settings.service_url == "https://127.0.0.1:8000"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rankloop.errors import PortBusy
+from rankloop.errors import PortBusy, SettingsError, StackError
 from services import stack
 from services.settings import INNER_PORTS, Settings
 from services.stack.children import Children
@@ -64,6 +64,16 @@ def test_a_busy_port_stops_up_before_anything_is_made(free_settings: Make, tmp_p
         stack.up(settings)
     assert stack.status(settings).state == "down"
     assert not Place(settings.home).door.is_symlink()
+
+
+def test_an_edge_that_cannot_start_stops_up_before_anything_is_made(free_settings: Make, tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("no certificate")
+    settings = free_settings(tmp_path, tls_certificate=str(tmp_path / "none.pem"))
+    with pytest.raises(StackError, match=r"HAProxy refuses [\s\S]*none\.pem"):
+        stack.up(settings)
+    with pytest.raises(SettingsError, match="no token is configured"):
+        stack.up(free_settings(tmp_path, edge_host="0.0.0.0"))
+    assert stack.status(settings).state == "down"
 
 
 def test_a_closing_connection_is_not_a_holder(free_settings: Make, tmp_path: Path, listener: socket.socket) -> None:
