@@ -14,10 +14,11 @@ import polars as pl
 from benchmarks.load import plot
 from benchmarks.load.bundle import FULL, QUICK, Made, Size, made
 from benchmarks.load.child import short_folder
-from benchmarks.load.compared import KINDS, bodies_of, degraded, full_per_s, requests_of
+from benchmarks.load.compared import KINDS, bodies_of, full_per_s, requests_of
 from benchmarks.load.counted import SEAL_S, Counted, accepted, acknowledged, read_back
 from benchmarks.load.generator import Generator
 from benchmarks.load.http import post
+from benchmarks.load.missing import RANKING, STATE, degraded
 from benchmarks.load.ours import Ours, deployed, ours
 from benchmarks.load.people import acted, batches
 from benchmarks.load.redis_server import RedisServer
@@ -71,7 +72,6 @@ class Fault(NamedTuple):
     def figures(self) -> dict[str, Any]:
         """Failures, latency, and how long answers said that something was missing."""
         answered = self.asked.answered()
-        less = np.sort(answered.intended[answered.mark > 0])
         after = self.asked.where(self.asked.intended >= self.start + self.killed)
         return {
             "requests": len(self.asked.status),
@@ -80,13 +80,21 @@ class Fault(NamedTuple):
             "event_batches": len(self.events.status),
             "event_batches_failed": self.events.failed,
             "event_batches_failed_with": self.events.statuses or "nothing",
-            "degraded": int((answered.mark > 0).sum()),
-            "degraded_for_s": float(less[-1] - less[0]) if len(less) else 0.0,
+            "without_state": int((answered.mark & STATE > 0).sum()),
+            "without_state_for_s": _span(answered, STATE),
+            "without_ranking": int((answered.mark & RANKING > 0).sum()),
+            "without_ranking_for_s": _span(answered, RANKING),
             "p99_ms": self.asked.at_ms(0.99),
             "slowest_after_kill_ms": float(after.answered().ms.max(initial=0.0)),
             "events_p99_ms": self.events.at_ms(0.99),
             "back_after_s": self.back,
         }
+
+
+def _span(answered: Sent, flag: int) -> float:
+    """Seconds from the first to the last answer that says that something was missing."""
+    moments = answered.intended[answered.mark & flag > 0]
+    return float(np.ptp(moments)) if len(moments) else 0.0
 
 
 def run(quick: bool) -> Result:

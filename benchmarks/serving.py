@@ -11,9 +11,10 @@ from benchmarks.load import plot
 from benchmarks.load.bare import alone, loops
 from benchmarks.load.bundle import FULL, QUICK, Made, Size, made
 from benchmarks.load.child import short_folder
-from benchmarks.load.compared import KINDS, Measured, bodies_of, degraded, full_per_s, measured, requests_of
+from benchmarks.load.compared import KINDS, Measured, bodies_of, full_per_s, measured, requests_of
 from benchmarks.load.generator import Generator
 from benchmarks.load.memory import Memory
+from benchmarks.load.missing import degraded
 from benchmarks.load.ours import Ours, deployed, ours
 from benchmarks.load.people import acted
 from benchmarks.load.ramp import Ramp, ramp, shares

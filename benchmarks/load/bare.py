@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from benchmarks.load.missing import missing
 from benchmarks.load.timing import Sent, joined
 from rankloop.bundle import Bundle
 from services.online import open_store
@@ -59,7 +60,7 @@ class Bare:
 
 
 def loops(bundle: Path, home: Path, bodies: Sequence[Body], *, processes: int, seconds: float) -> Sent:
-    """Asks the engine in a loop, in so many processes at the same time; a mark of 1 is an answer with a fallback."""
+    """Asks the engine in a loop, in so many processes at the same time; marks are those of `missing`."""
     fresh = multiprocessing.get_context("spawn")
     together = fresh.Barrier(processes, timeout=_OPEN_S)
     with fresh.Pool(processes, _begin_with, (together,)) as pool:
@@ -95,11 +96,11 @@ def _loop(bundle: str, home: str, bodies: Sequence[Body], seconds: float, number
 
 
 def _asked(bare: Bare, bodies: Sequence[Body], first: int, count: int | None, until: float) -> Sent:
-    rows: list[tuple[float, float, bool]] = []
+    rows: list[tuple[float, float, int]] = []
     for number in islice(counting(first), count):
         if (began := time.monotonic()) >= until:
             break
         fallback = bare.answer(bodies[number % len(bodies)]).fallback
-        rows.append((began, time.monotonic(), fallback is not None))
+        rows.append((began, time.monotonic(), missing(fallback)))
     began_at, done, marks = (np.array(column) for column in zip(*rows, strict=True))
     return Sent(began_at, began_at, done, np.full(len(rows), 200), marks.astype(np.int64), np.arange(len(rows)))

@@ -1,6 +1,5 @@
 """The same measurements of every system: what one client waits, and how much many clients get."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -9,12 +8,12 @@ import numpy as np
 from benchmarks.load.bundle import Made
 from benchmarks.load.generator import Generator
 from benchmarks.load.http import post
+from benchmarks.load.missing import degraded
 from benchmarks.load.timing import Sent
 
-__all__ = ["KINDS", "Measured", "bodies_of", "degraded", "measured", "requests_of"]
+__all__ = ["KINDS", "Measured", "bodies_of", "full_per_s", "measured", "requests_of"]
 
 KINDS: Final = ("recommend", "search")
-_WHOLE: Final = re.compile(rb'"fallback": ?null')
 Say = Callable[[str], None]
 
 
@@ -23,7 +22,7 @@ class Measured(NamedTuple):
 
     Attributes:
         alone: by kind of request, one client that waits for each answer.
-        full_per_s: answers a second without a fallback, at the number of clients where it was most.
+        full_per_s: answers a second of which nothing was left out, at the number of clients where it was most.
         clients: that number.
         busy: what those clients saw.
     """
@@ -42,7 +41,7 @@ class Measured(NamedTuple):
             "full_per_s": self.full_per_s,
             "clients": self.clients,
             "failed": sum(rows.failed for rows in (*self.alone.values(), self.busy)),
-            "degraded_share": float(np.mean(np.concatenate([rows.answered().mark for rows in self.alone.values()]))),
+            "degraded_share": float(np.mean(np.concatenate([rows.answered().mark > 0 for rows in self.alone.values()]))),
         }
 
 
@@ -57,13 +56,8 @@ def requests_of(release: Made, kind: str) -> list[bytes]:
     return [post(f"/v1/{kind}", body) for body in bodies_of(release, kind)]
 
 
-def degraded(body: bytes) -> int:
-    """1 where an answer says that something was left out."""
-    return 0 if _WHOLE.search(body) else 1
-
-
 def full_per_s(rows: Sent) -> float:
-    """Answers a second of which nothing was left out: degraded ones are cheaper."""
+    """Answers a second of which nothing was left out: others are cheaper."""
     good = rows.answered()
     return rows.per_second * float((good.mark == 0).mean()) if len(good.mark) else 0.0
 

@@ -79,7 +79,7 @@ def shares(rows: Sent) -> dict[str, Any]:
         "requests": len(rows.status),
         "refused_share": refused / n,
         "failed_otherwise": rows.failed - refused,
-        "degraded_share": float(good.mark.mean()) if len(good.mark) else 0.0,
+        "degraded_share": float((good.mark > 0).mean()) if len(good.mark) else 0.0,
         "p50_ms": rows.at_ms(0.5),
         "p99_ms": rows.at_ms(0.99),
     }

@@ -11,14 +11,16 @@ import pytest
 import redis
 
 from benchmarks.load.bundle import FULL, QUICK, Made
-from benchmarks.load.compared import degraded, full_per_s
+from benchmarks.load.compared import full_per_s
 from benchmarks.load.memory import Memory
+from benchmarks.load.missing import RANKING, STATE, degraded
 from benchmarks.load.people import batches
 from benchmarks.load.plot import bars, drawn, seconds_of
 from benchmarks.load.redis_server import RedisServer
 from benchmarks.load.timing import Sent
 from rankloop.bundle import Manifest
 from services.events.wire import Batch
+from services.ranking import fallbacks
 
 
 def rows(seconds: list[float], status: list[int], mark: list[int]) -> Sent:
@@ -29,9 +31,15 @@ def rows(seconds: list[float], status: list[int], mark: list[int]) -> Sent:
 
 @pytest.mark.parametrize(
     ("body", "mark"),
-    [(b'{"items":[],"fallback":null}', 0), (b'{"fallback": null}', 0), (b'{"fallback":"ranker failed"}', 1), (b"{}", 1)],
+    [
+        (b'{"items":[],"fallback":null}', 0),
+        (b'{"fallback": null}', 0),
+        (f'{{"fallback":"{fallbacks.NO_MATCH}; {fallbacks.STATE_DOWN}"}}'.encode(), STATE),
+        (f'{{"fallback":"{fallbacks.STATE_DOWN}; {fallbacks.NO_TIME_TO_RANK}"}}'.encode(), STATE + RANKING),
+        (f'{{"fallback":"{fallbacks.UNKNOWN_USER}"}}'.encode(), 0),
+    ],
 )
-def test_an_answer_is_degraded_unless_it_says_that_nothing_was_left_out(body: bytes, mark: int) -> None:
+def test_an_answer_says_what_was_left_out_for_want_of_time_or_because_it_is_down(body: bytes, mark: int) -> None:
     assert degraded(body) == mark
 
 
