@@ -32,7 +32,7 @@ __all__ = ["Engine", "utc_now"]
 log = logging.getLogger(__name__)
 
 _GIVEN: Final = "given"
-_HOPELESS: Final = 4
+_HOPELESS: Final = 20
 """So many budgets late, an answer helps nobody."""
 
 Clock = Callable[[], datetime]
