@@ -14,11 +14,14 @@ Floats = npt.NDArray[np.float32]
 
 # the order of a sum is the compiler's, but one for all rows: a score never depends on which others are asked for
 @numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def dots(rows: Floats, vector: Floats, chosen: Codes) -> Floats:
-    """The product of chosen rows with a vector, `(len(chosen),)`."""
+def dots(rows: Floats, vector: Floats, chosen: Codes, known: npt.NDArray[np.bool_]) -> Floats:
+    """The product of chosen rows with a vector, `(len(chosen),)`; NaN for a negative code and a row that is not known."""
     out = np.empty(len(chosen), np.float32)
     for place in range(len(chosen)):
         row, product = chosen[place], np.float32(0)
+        if row < 0 or not known[row]:
+            out[place] = np.nan
+            continue
         for dim in range(rows.shape[1]):
             product += rows[row, dim] * vector[dim]
         out[place] = product
@@ -58,20 +61,19 @@ def highest(scores: Floats, allowed: npt.NDArray[np.bool_], k: int) -> Codes:
 
 
 @numba.njit(nogil=True)
-def added(
-    starts: Codes, items: npt.NDArray[np.integer], values: Floats, rows: Codes, weights: npt.NDArray[np.float64], size: int
-) -> npt.NDArray[np.float64]:
+def added(starts: Codes, items: npt.NDArray[np.integer], values: Floats, rows: Codes, weights: Floats, size: int) -> Floats:
     """The sum of sparse rows times their weights, `(size,)`, added in the order given."""
-    sums = np.zeros(size)
+    sums = np.zeros(size, np.float32)
     for place in range(len(rows)):
+        weight = weights[place]
         for at in range(starts[rows[place]], starts[rows[place] + 1]):
-            sums[items[at]] += values[at] * weights[place]
+            sums[items[at]] += values[at] * weight
     return sums
 
 
 @numba.njit(nogil=True)
-def scored(sums: npt.NDArray[np.float64], least: float) -> Floats:
-    """Sums as float32, NaN where they are not above `least`."""
+def scored(sums: Floats, least: float) -> Floats:
+    """Sums, NaN where they are not above `least`."""
     scores = np.empty(len(sums), np.float32)
     for item in range(len(sums)):
         scores[item] = sums[item] if sums[item] > least else np.nan

@@ -62,14 +62,14 @@ class Postings:
         """Items in each row, `(rows,)`."""
         return np.diff(self.starts)
 
-    def sums(self, rows: Codes, weights: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.float64]:
+    def sums(self, rows: Codes, weights: npt.NDArray[np.floating] | None = None) -> Scores:
         """Sum of rows times weights, `(size,)`; always added in the order given, so that the same rows give the same bits."""
-        given = np.ones(len(rows)) if weights is None else weights.astype(np.float64, copy=False)
-        sums: npt.NDArray[np.float64] = added(self.starts, self.items, self.values, rows, given, self.size)
+        given = np.ones(len(rows), np.float32) if weights is None else weights.astype(np.float32, copy=False)
+        sums: Scores = added(self.starts, self.items, self.values, rows, given, self.size)
         return sums
 
 
-def none_is_nan(sums: npt.NDArray[np.float64], least: float = 0.0) -> Scores:
+def none_is_nan(sums: Scores, least: float = 0.0) -> Scores:
     """Sums as scores: NaN where nothing was added."""
     scores: Scores = scored(sums, least)
     return scores

@@ -78,14 +78,15 @@ class Als(Retriever):
         self.weights, self.half_life_days = check_weights(weights), half_life_days
         self._users: Vocabulary | None = None
         self._mean_weight = 0.0
-        self._known = np.empty(0, bool)
+        self._known, self._every = np.empty(0, bool), np.empty(0, np.int64)
 
     def fit(self, tables: Tables, catalogue: Vocabulary, *, rng: np.random.Generator) -> Self:
         """Learns from the outcomes whose kind has a weight."""
         items = with_others(catalogue, tables)
         log = events(tables, items, self.weights)
         self.fit_matrix(_confidences(log, len(items), self.half_life_days), rng=rng)
-        self._users, self._known = log.users, self._known[: len(catalogue)]
+        self._users = log.users
+        self._known, self._every = self._known[: len(catalogue)], np.arange(len(catalogue))
         return self
 
     def fit_matrix(self, confidences: Any, *, rng: np.random.Generator) -> Self:
@@ -115,9 +116,8 @@ class Als(Retriever):
         user = self._users.code(request.user_id)
         if user == UNKNOWN:
             return np.full(len(self._known) if items is None else len(items), np.nan, np.float32)
-        codes = np.arange(len(self._known)) if items is None else items
-        known = self._known if items is None else self._known[items] & (items != UNKNOWN)
-        return np.where(known, dots(self.item_factors, self.user_factors[user], codes), np.float32(np.nan))
+        scores: Scores = dots(self.item_factors, self.user_factors[user], self._every if items is None else items, self._known)
+        return scores
 
     def fold_in(self, items: Items, confidences: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
         """Factors `(dims,)` of a user who was not there at the fit; their product with `item_factors` is the score.
@@ -162,7 +162,7 @@ class Als(Retriever):
     def _set(self, factors: Factors, known: npt.NDArray[np.bool_]) -> None:
         _files.check_finite("als", {"users": factors.users, "items": factors.items})
         self.user_factors, self.item_factors, self._mean_weight = factors
-        self._known = known
+        self._known, self._every = known, np.arange(len(known))
 
 
 def _confidences(log: Events, items: int, half_life_days: float | None) -> Any:

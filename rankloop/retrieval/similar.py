@@ -166,7 +166,7 @@ class Similar(ByKey):
 
     def _like(self, items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> Scores:
         """Similarity of the catalogue to weighted items."""
-        return none_is_nan(self._fitted().sums(items, weights) / weights.sum(), _LEAST)
+        return none_is_nan(self._fitted().sums(items, weights / weights.sum()), _LEAST)
 
     def _key(self, request: Request) -> Hashable:
         """The user's acts that came before the request; None where there are none."""
