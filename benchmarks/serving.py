@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from benchmarks.load import plot
 from benchmarks.load.bare import alone, loops
 from benchmarks.load.bundle import FULL, QUICK, Made, Size, made
 from benchmarks.load.child import short_folder
-from benchmarks.load.compared import KINDS, Measured, bodies_of, full_per_s, measured, requests_of
+from benchmarks.load.compared import ALONE, KINDS, Measured, bodies_of, full_per_s, measured, requests_of
+from benchmarks.load.counted import SEAL_S, engine_ms
 from benchmarks.load.generator import Generator
+from benchmarks.load.hops import hops
 from benchmarks.load.memory import Memory
 from benchmarks.load.missing import degraded
 from benchmarks.load.ours import Ours, deployed, ours
@@ -77,15 +79,33 @@ class Overload:
         return self.rows.where((offset >= 2 * self.ramp.seconds) & (offset < self.ramp.loud))
 
 
+class Own(NamedTuple):
+    """What was measured of ours alone.
+
+    Attributes:
+        measured: as of every system.
+        engine: by kind, milliseconds the engine took of the one client's requests by its own clock, from the log.
+        hops: where a request's time goes.
+        overload: the ramp.
+        memories: of the replicas, after all of it.
+    """
+
+    measured: Measured
+    engine: dict[str, list[float]]
+    hops: dict[str, dict[str, float]]
+    overload: Overload
+    memories: list[Memory]
+
+
 def run(quick: bool) -> Result:
     """Every system in turn, each started for it and gone after it; the bare engine first and last."""
     effort, say = _QUICK if quick else _FULL, teller()
     release = made(effort.size, say)
     with short_folder() as home, Generator() as generator:
-        with ours(home, say, replicas=_REPLICAS, object_store_mb=100) as stack:
+        with ours(home, say, replicas=_REPLICAS, object_store_mb=100, segment_seconds=SEAL_S) as stack:
             deployed(stack, release, say)
             acted(stack, release, say)
-            own, overload, memories = _ours(stack, generator, release, effort, say)
+            own = _ours(stack, generator, release, effort, say)
         bare = [_bare(release, home, effort, say)]
         others: dict[str, Measured] = {}
         for start in (fastapi_on_serve, bento_api):
@@ -95,19 +115,22 @@ def run(quick: bool) -> Result:
         bare.append(_bare(release, home, effort, say))
     in_process = {kind: joined([one[0][kind] for one in bare]) for kind in KINDS}
     rates = {name: max(one[1][name] for one in bare) for name in bare[0][1]}
-    return _result(release, own, others, overload, memories, in_process, rates)
+    return _result(release, own, others, in_process, rates)
 
 
-def _ours(stack: Ours, generator: Generator, release: Made, effort: Effort, say: Say) -> tuple[Measured, Overload, list[Memory]]:
+def _ours(stack: Ours, generator: Generator, release: Made, effort: Effort, say: Say) -> Own:
     say(f"asking {_OURS}")
     own = _asked(generator, stack.address, release, effort)
+    logged = engine_ms(stack, [f"{ALONE}-{kind}-{number}" for kind in KINDS for number in range(effort.count)])
+    engine = {kind: [ms for name, ms in logged.items() if name.startswith(f"{ALONE}-{kind}-")] for kind in KINDS}
+    way = hops(stack, generator, release, count=effort.count)
     say(f"{own.full_per_s:.0f} full answers a second with {own.clients} clients; on to twice that")
     planned = ramp(own.full_per_s, seconds=effort.step, quiet_seconds=effort.quiet)
     at = planned.at(rng=np.random.default_rng(1))
     asked = [request for pair in zip(*(requests_of(release, kind) for kind in KINDS), strict=True) for request in pair]
     rows = generator.fire(stack.address, asked, at, mark=degraded).result()
     memories = [Memory.of(pid) for pid in stack.pids("replica")]
-    return own, Overload(planned, rows, rows.intended[0] - at[0]), memories
+    return Own(own, engine, way, Overload(planned, rows, rows.intended[0] - at[0]), memories)
 
 
 def _asked(generator: Generator, address: tuple[str, int], release: Made, effort: Effort) -> Measured:
@@ -130,23 +153,25 @@ def _bare(release: Made, home: Path, effort: Effort, say: Say) -> tuple[dict[str
 
 def _result(
     release: Made,
-    own: Measured,
+    own: Own,
     others: Mapping[str, Measured],
-    overload: Overload,
-    memories: list[Memory],
     bare: Mapping[str, Sent],
     rates: Mapping[str, float],
 ) -> Result:
+    overload, asked = own.overload, sum(len(rows.status) for rows in own.measured.alone.values())
     figures: dict[str, Any] = {
         "release": release.facts,
-        _OURS: own.figures(bare),
+        _OURS: own.measured.figures(bare),
+        "engine in the replica": {f"{kind}_p50_ms": float(np.median(ms or [np.nan])) for kind, ms in own.engine.items()},
+        **own.hops,
         "bare engine": {f"{kind}_p{q}_ms": bare[kind].at_ms(q / 100) for kind in KINDS for q in (50, 99)} | dict(rates),
         "ramp": overload.ramp.figures(overload.rows, overload.start),
+        "lists_not_logged": asked - sum(map(len, own.engine.values())),
         "generator_late_p99_ms": overload.lateness_ms,
         "recovered_s": overload.ramp.recovered(overload.rows, overload.start, limit_ms=_LIMIT_MS),
-        "replica_rss_mb": max(one.resident for one in memories),
-        "replica_pss_mb": max(one.proportional for one in memories),
-        "second_replica_mb": max(one.own for one in memories),
+        "replica_rss_mb": max(one.resident for one in own.memories),
+        "replica_pss_mb": max(one.proportional for one in own.memories),
+        "second_replica_mb": max(one.own for one in own.memories),
     }
     versus = {name: one.figures(bare) for name, one in others.items()}
     return Result("serving", figures, versus, list(_bars(figures, versus, overload)), _plot(figures, versus, overload, rates))
@@ -172,6 +197,7 @@ def _bars(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overl
     yield Bar.at_most("memory of a replica, MB", figures["replica_rss_mb"], 1_200)
     yield Bar.at_most("memory a second replica adds, MB", figures["second_replica_mb"], 500)
     yield Bar.at_most("requests of one client that failed", own["failed"], 0)
+    yield Bar.at_most("lists of one client that are not in the impression log", figures["lists_not_logged"], 0)
 
 
 def _plot(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overload, rates: Mapping[str, float]) -> str:

@@ -1,6 +1,6 @@
 """The same measurements of every system: what one client waits, and how much many clients get."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,10 +11,11 @@ from benchmarks.load.http import post
 from benchmarks.load.missing import degraded
 from benchmarks.load.timing import Sent
 
-__all__ = ["KINDS", "Measured", "bodies_of", "full_per_s", "measured", "requests_of"]
+__all__ = ["ALONE", "KINDS", "Measured", "bodies_of", "full_per_s", "measured", "requests_of"]
 
 KINDS: Final = ("recommend", "search")
-Say = Callable[[str], None]
+ALONE: Final = "alone"
+"""How the ids of the one client's requests begin; `-`, the kind, `-` and the number follow."""
 
 
 class Measured(NamedTuple):
@@ -51,9 +52,20 @@ def bodies_of(release: Made, kind: str) -> list[dict[str, Any]]:
     return bodies
 
 
-def requests_of(release: Made, kind: str) -> list[bytes]:
-    """The same as whole HTTP requests."""
-    return [post(f"/v1/{kind}", body) for body in bodies_of(release, kind)]
+def requests_of(release: Made, kind: str, *, under: str = "", named: str = "") -> list[bytes]:
+    """The same as whole HTTP requests.
+
+    Args:
+        release: what to ask.
+        kind: of request.
+        under: goes before the path.
+        named: the request ids begin with it; empty: none is given.
+    """
+    bodies = enumerate(bodies_of(release, kind))
+    return [
+        post(f"{under}/v1/{kind}", body, **({"X_Request_Id": f"{named}-{kind}-{number}"} if named else {}))
+        for number, body in bodies
+    ]
 
 
 def full_per_s(rows: Sent) -> float:
@@ -84,7 +96,8 @@ def measured(
     asked = {kind: requests_of(release, kind) for kind in KINDS}
     mixed = [request for pair in zip(*asked.values(), strict=True) for request in pair]
     generator.closed(address, mixed[-400:], clients=4, count=400)
-    alone = {kind: generator.closed(address, asked[kind], clients=1, count=count, mark=degraded) for kind in KINDS}
+    named = {kind: requests_of(release, kind, named=ALONE) for kind in KINDS}
+    alone = {kind: generator.closed(address, named[kind], clients=1, count=count, mark=degraded) for kind in KINDS}
     tried = {n: generator.closed(address, mixed, clients=n, seconds=seconds, mark=degraded) for n in clients}
     most = max(tried, key=lambda n: full_per_s(tried[n]))
     return Measured(alone, full_per_s(tried[most]), most, tried[most])

@@ -9,9 +9,10 @@ import polars as pl
 
 from benchmarks.load.ours import Ours
 from benchmarks.load.timing import Sent
+from rankloop.contracts import Columns
 from rankloop.sources.event_log import read_log
 
-__all__ = ["SEAL_S", "Counted", "accepted", "acknowledged", "logged_rows", "read_back"]
+__all__ = ["SEAL_S", "Counted", "accepted", "acknowledged", "engine_ms", "logged_rows", "read_back"]
 
 SEAL_S: Final = 4.0
 """`RANKLOOP_SEGMENT_SECONDS` of these benchmarks, for the log to be whole soon after; by default it is five minutes."""
@@ -63,6 +64,19 @@ def logged_rows(home: Path, table: str) -> int:
     """Rows in the log's files, also those that are there twice; cheap."""
     files = sorted((home / "log" / table).rglob("*.parquet"))
     return int(pl.scan_parquet(files).select(pl.len()).collect().item()) if files else 0
+
+
+def engine_ms(stack: Ours, request_ids: Collection[str]) -> dict[str, float]:
+    """By request id what the engine says it took, milliseconds, of the lists that are in the log; waits for them a while."""
+    found: dict[str, float] = {}
+    until = time.monotonic() + _STILL_S
+    while len(found) < len(request_ids) and time.monotonic() < until:
+        time.sleep(1.0)
+        if files := sorted((stack.settings.home / "log" / "impressions").rglob("*.parquet")):
+            rows = pl.scan_parquet(files).filter(pl.col(Columns.REQUEST_ID).is_in(list(request_ids)))
+            pairs = rows.select(Columns.REQUEST_ID, Columns.MICROS).unique(Columns.REQUEST_ID).collect().iter_rows()
+            found = {name: micros / 1e3 for name, micros in pairs}
+    return found
 
 
 def read_back(stack: Ours, *, rows: int) -> tuple[pl.DataFrame, pl.DataFrame]:
