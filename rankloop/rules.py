@@ -42,6 +42,8 @@ class Rules:
         if opened.shape != closed.shape:
             raise ModelError(f"rules need one opening and one closing a item, got {opened.shape} and {closed.shape}")
         self._opened, self._closed, self._done = opened, closed, dict(done)
+        self._turns = np.unique(np.concatenate([opened, closed]))
+        self._open_at = (-1, np.zeros(len(opened), bool))
 
     @classmethod
     def from_tables(cls, tables: Tables, catalogue: Vocabulary) -> Self:
@@ -57,11 +59,20 @@ class Rules:
     def allowed(self, request: Request) -> npt.NDArray[np.bool_]:
         """A mask over the catalogue, `(items,)`."""
         ts = microseconds(request.ts)
-        mask = (self._opened <= ts) & (ts < self._closed)
+        mask = self._open(ts).copy()
         if request.user_id in self._done:
             codes, moments = self._done[request.user_id]
             mask[codes[moments < ts]] = False
         mask[[act.item for act in request.recent if act.kind in DONE_WITH]] = False
+        return mask
+
+    def _open(self, ts: int) -> npt.NDArray[np.bool_]:
+        """Which items are open, kept until the next one opens or closes."""
+        turn = int(np.searchsorted(self._turns, ts, side="right"))
+        since, mask = self._open_at
+        if since != turn:
+            mask = (self._opened <= ts) & (ts < self._closed)
+            self._open_at = (turn, mask)
         return mask
 
     def save(self, folder: Path) -> None:

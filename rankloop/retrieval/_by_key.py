@@ -2,13 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from rankloop.request import Request
-from rankloop.retrieval.base import Items, Retriever, Scores, pick
+from rankloop.retrieval.base import Candidates, Items, Retriever, Scores, pick, top
 
 __all__ = ["ByKey"]
+
+_NOTHING: Final = Candidates(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 class ByKey(Retriever):
@@ -47,6 +51,11 @@ class ByKey(Retriever):
             catalogue = self._all(key)
             scores.update((place, pick(catalogue, items[place])) for place in places)
         return [scores[place] for place in range(len(requests))]
+
+    def retrieve(self, request: Request, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
+        """The `k` best items among `allowed` (a mask over the catalogue); fewer where it has nothing to say."""
+        key = self._key(request)
+        return _NOTHING if key is None else top(self._all(key), k, allowed=allowed)
 
     def _all(self, key: Hashable) -> Scores:
         if key is None:

@@ -35,14 +35,16 @@ def highest(scores: Floats, allowed: npt.NDArray[np.bool_], k: int) -> Codes:
     A heap of the best so far, the worst on top: most items are compared once and left.
     """
     score, code, held = np.empty(k, np.float32), np.empty(k, np.int64), 0
+    worst = np.float32(-np.inf)
     for item in range(len(scores)):
         new = scores[item]
-        if not allowed[item] or np.isnan(new) or (held == k and new <= score[0]):
+        # a NaN is above nothing; an item comes after those of smaller codes, so an equal one is left
+        if not (new > worst or (held < k and new == worst)) or not allowed[item]:
             continue
-        at = held
         if held < k:
+            at = held
             held += 1
-            while at and (score[(at - 1) // 2] >= new):  # every item comes after those of smaller codes
+            while at and score[(at - 1) // 2] >= new:
                 score[at], code[at] = score[(at - 1) // 2], code[(at - 1) // 2]
                 at = (at - 1) // 2
         else:
@@ -57,6 +59,8 @@ def highest(scores: Floats, allowed: npt.NDArray[np.bool_], k: int) -> Codes:
                 score[at], code[at] = score[child], code[child]
                 at = child
         score[at], code[at] = new, item
+        if held == k:
+            worst = score[0]
     return code[:held]
 
 

@@ -109,8 +109,8 @@ class Blend(Retriever):
         """As `retrieve`, with the retriever that ranked each item highest."""
         ranked, fused, source = self._fused(request, allowed)
         best = top(fused, k)
-        names = [own.name for own in self.retrievers]
-        return SourcedCandidates(ranked[best.items], best.scores, tuple(names[n] for n in source[best.items].tolist()))
+        names = np.array([own.name for own in self.retrievers], object)
+        return SourcedCandidates(ranked[best.items], best.scores, tuple(names[source[best.items]].tolist()))
 
     def save(self, folder: Path) -> None:
         """Writes each retriever into a folder of its name; no pickle."""
