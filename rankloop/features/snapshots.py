@@ -1,5 +1,6 @@
 """The rows of one feature view as arrays, looked up by key and time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -59,7 +60,7 @@ class Snapshots:
         """The features of each (key, moment).
 
         Args:
-            codes: for each key column `(n,)` int64 codes, `UNKNOWN` or `ABSENT`.
+            codes: for each key column `(n,)` int64 codes, `UNKNOWN` or `ABSENT`; or one code, for all rows.
             ts: `(n,)` int64, microseconds since 1970 UTC; the latest row with `valid_from <= ts` counts.
 
         Returns:
@@ -73,20 +74,27 @@ class Snapshots:
         return out
 
     def _rows(self, codes: Sequence[Codes], ts: Codes) -> Codes:
-        rows = np.full(len(ts), self._no_row)
-        if len(self._keys):
+        rows = np.full(np.broadcast_shapes(*(code.shape for code in codes)), self._no_row)
+        keys, first = self._span(codes[0]) if self._latest and len(codes[0]) == 1 else (self._keys, 0)
+        if len(keys):
             key = _combined(codes, self._sizes)
-            rank = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-            row = rank if self._latest else self._row_by_time(rank, ts)
-            found = (self._keys[rank] == key) & (row >= 0)
+            rank = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+            row = first + rank if self._latest else self._row_by_time(rank, ts)
+            found = (keys[rank] == key) & (row >= 0)
             rows[found] = row[found]
         for code in codes:
             if code.min(initial=0) < 0:
-                rows[code < 0] = self._no_row
+                rows[code < 0 if len(code) == len(rows) else slice(None)] = self._no_row
         for code in codes:
             if code.min(initial=0) == ABSENT:
-                rows[code == ABSENT] = self._absent
+                rows[code == ABSENT if len(code) == len(rows) else slice(None)] = self._absent
         return rows
+
+    def _span(self, leading: Codes) -> tuple[Codes, int]:
+        """The keys that begin with one code, and the row of the first: a person has few, and most people none."""
+        below = math.prod(self._sizes[1:])
+        first, end = np.searchsorted(self._keys, [leading[0] * below, (leading[0] + 1) * below])
+        return self._keys[first:end], int(first)
 
     def _row_by_time(self, rank: Codes, ts: Codes) -> Codes:
         place = rank * self._stride + np.searchsorted(self._moments, ts, side="right") - 1

@@ -86,7 +86,8 @@ class FeatureStore:
                 own = part.lookup([asked[key] for key in keys], ts)
                 out[:, columns] = own if len(own) == 1 else own[owner]
             else:
-                codes = [shown[key] if key in shown else asked[key][owner] for key in keys]
+                one = len(ts) == 1  # its codes stand for all rows
+                codes = [shown[key] if key in shown else asked[key] if one else asked[key][owner] for key in keys]
                 out[:, columns] = part.lookup(codes, moments)
             at = columns.stop
         return out

@@ -48,8 +48,11 @@ class ByKey(Retriever):
             by_key.setdefault(self._key(request), []).append(place)
         scores: dict[int, Scores] = {}
         for key, places in by_key.items():
-            catalogue = self._all(key)
-            scores.update((place, pick(catalogue, items[place])) for place in places)
+            if key is None:
+                scores.update((place, np.full(len(items[place]), np.nan, np.float32)) for place in places)
+            else:
+                catalogue = self._all(key)
+                scores.update((place, pick(catalogue, items[place])) for place in places)
         return [scores[place] for place in range(len(requests))]
 
     def retrieve(self, request: Request, k: int, *, allowed: npt.NDArray[np.bool_] | None = None) -> Candidates:
