@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     inflight: Count = 4
     """Requests the edge has answered at the same time by each replica; further ones wait."""
 
-    queue_ms: Count = 25
+    queue_ms: Count = 30
     """How long they wait before they are refused with 503, milliseconds."""
 
     client_rate: Annotated[int, Field(ge=0)] = 2000
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     stale_days: Annotated[float, Field(ge=0)] = 7.0
     """Age of a release's data, days, beyond which requests are answered as of its last moment instead of now."""
 
-    budget_ms: Annotated[float, Field(gt=0)] = 50.0
+    budget_ms: Annotated[float, Field(gt=0)] = 25.0
     """Time an answer may take from its arrival at the edge, milliseconds; what does not fit is left out and labelled."""
 
     threads: Count = 1

@@ -101,6 +101,10 @@ class FeatureStore:
             frames[view.name] = frame.sort(*view.keys, VALID_FROM).filter(last)
         return FeatureStore(self.views, frames, latest=True)
 
+    def forget_rows(self) -> None:
+        """Lets go of the rows as they were computed; what is looked up lies in arrays, but nothing can be saved any more."""
+        self.frames = {}
+
     def save(self, folder: str | Path) -> None:
         """Writes the rows as Parquet, the views' SQL beside them, and `store.json` with the fingerprint."""
         target = Path(folder)

@@ -71,7 +71,7 @@ class EdgeConfig:
     certificate: Path | None = None
     slots: Slots = field(default_factory=Slots)
     in_flight: int = 4
-    queue_ms: int = 25
+    queue_ms: int = 30
     collector_in_flight: int = 32
     collector_queue_ms: int = 2_000
     max_body_bytes: int = 262_144

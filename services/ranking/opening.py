@@ -43,7 +43,11 @@ def open_release(bundle: Path, settings: Settings, *, name_answers: bool = True)
     metrics = Metrics()
     spool = open_writer(settings, "impressions", metrics)
     engine = Engine(
-        Bundle.open(bundle, threads=settings.threads), settings, metrics=metrics, state=open_store(settings), impressions=spool
+        Bundle.open(bundle, threads=settings.threads, lean=True),
+        settings,
+        metrics=metrics,
+        state=open_store(settings),
+        impressions=spool,
     )
     ready = engine.self_test()
     engine.warm()

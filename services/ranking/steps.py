@@ -41,9 +41,12 @@ class Steps:
         self._readers = frozenset(own.name for own in self._recommender.blend.retrievers if own.reads_query)
 
     def find(self, request: Request, k: int, due: Deadline) -> tuple[SourcedCandidates, list[str]]:
-        """Candidates, and what is missing, in words; without time or retrievers the `k` most popular items."""
+        """Candidates, and what is missing, in words; without time or retrievers the `k` most popular items.
+
+        A search is looked up all the same: that is cheap, and what is popular is no answer to it.
+        """
         with self._metrics.stage("retrieve"):
-            if due.left() <= 0:
+            if due.left() <= 0 and request.query is None:
                 return self._popular(request, k), [NO_TIME]
             try:
                 found = self._recommender.candidates(request)

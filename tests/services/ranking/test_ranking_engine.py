@@ -234,6 +234,18 @@ def test_a_person_erased_since_the_release_is_a_stranger(bundle: Bundle, release
     assert answer == plain.recommend(as_whom, 10, "job_feed", request_id="r").answer
 
 
+def test_a_lean_bundle_gives_the_same_answers(bundle: Bundle, release: Release) -> None:
+    lean = Bundle.open(release.folder, lean=True)
+    assert lean.parts.items.columns == ["item_id", "title"]
+    whole, thin = engine_at(bundle, release.as_of), engine_at(lean, release.as_of)
+    for user in ("logo-u5", "nobody"):
+        for query in ("piano lessons", "boiler"):
+            asked = (query, user, 9, "job_search")
+            assert thin.search(*asked, request_id="r").answer == whole.search(*asked, request_id="r").answer
+        plain = (user, 9, "job_feed")
+        assert thin.recommend(*plain, request_id="r").answer == whole.recommend(*plain, request_id="r").answer
+
+
 def test_a_store_that_is_down_costs_what_it_would_have_said(bundle: Bundle, release: Release) -> None:
     plain = engine_at(bundle, release.as_of).recommend("logo-u5", 10, "job_feed", request_id="r").answer
     engine = engine_at(bundle, release.as_of, state=Down())
@@ -260,6 +272,9 @@ def test_a_request_that_comes_too_late_is_answered_with_the_popular_list(bundle:
     answer = engine.recommend("logo-u5", 5, "job_feed", request_id="r", waited=0.051).answer
     assert {item.source for item in answer.items} == {"popular"}
     assert answer.fallback == "no time: popular list"
+    search = engine.search("piano", "logo-u5", 5, "job_search", request_id="r", waited=0.051).answer
+    assert {group_of(item.item_id) for item in search.items} == {"piano"}
+    assert search.fallback == "no time to rank: retrieval order"
 
 
 def test_where_ranking_would_take_too_long_the_order_is_that_of_retrieval(bundle: Bundle, release: Release) -> None:
