@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
@@ -137,13 +136,15 @@ class BoostingRun:
     def __init__(self, boosting: Boosting, train: Judged, validation: Judged | None, seed: int) -> None:
         if boosting.unbiased and not train.positions.any():
             raise ModelError("unbiased learning needs logged positions, and every position is 0; set unbiased to False")
+        import lightgbm  # brings pandas and more, which whoever only scores need not hold
+
         self._boosting = boosting
         self._validation = validation
         parameters = boosting.parameters(seed)
         positions = train.positions if boosting.unbiased else None
         grown_on = lightgbm.Dataset(train.features, train.grades, group=train.sizes, position=positions, params=parameters)
         self.booster = lightgbm.Booster(parameters, grown_on)
-        self._measured_on: lightgbm.Dataset | None = None
+        self._measured_on: Any = None
         if validation is not None:
             self._measured_on = lightgbm.Dataset(
                 validation.features, validation.grades, reference=grown_on, group=validation.sizes, params=parameters
@@ -174,7 +175,7 @@ class BoostingRun:
             return float("nan")
         judged = self._validation
 
-        def measure(scores: npt.NDArray[np.float64], _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        def measure(scores: npt.NDArray[np.float64], _: Any) -> tuple[str, float, bool]:
             return "ndcg", float(np.mean(ndcg(scores, judged.grades, judged.sizes, k=CUT))), True
 
         return float(self.booster.eval(self._measured_on, "validation", measure)[0][2])

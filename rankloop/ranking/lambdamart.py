@@ -2,11 +2,11 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +23,7 @@ __all__ = ["LambdaMart"]
 _MODEL: Final = "model.txt"
 _RECORD: Final = "ranker.json"
 _FORMAT: Final = 1
+_WIDTH: Final = re.compile(r"^max_feature_idx=(\d+)$", re.MULTILINE)
 _NOTHING: Final = "the ranker has learned nothing yet; call fit or load first"
 
 
@@ -72,7 +73,8 @@ class LambdaMart(Ranker):
         self.names: tuple[str, ...] = ()
         self.curve: tuple[tuple[int, float], ...] = ()
         self.rounds = 0
-        self._booster: lightgbm.Booster | None = None
+        self._text: str | None = None
+        self._booster: Any = None
         self._forest: Bitvectors | Forest | None = None
 
     def fit(self, train: Judged, validation: Judged | None = None, *, rng: np.random.Generator) -> Self:
@@ -99,7 +101,7 @@ class LambdaMart(Ranker):
         self.rounds = best_round(self.curve) if self.curve else looks[-1][0]
         # read back from their text: what is scored now is what `load` will give
         text = run.booster.model_to_string(num_iteration=self.rounds)
-        self._booster, self._forest = lightgbm.Booster(model_str=text), compiled(text)
+        self._text, self._forest, self._booster = text, compiled(text), None
         if not self._gains().any():
             raise ModelError(
                 f"no tree could be split: {len(train.grades)} rows are too few for min_data_in_leaf "
@@ -177,15 +179,20 @@ class LambdaMart(Ranker):
         ranker = cls(Boosting.of(record["boosting"]))
         ranker.names, ranker.rounds = tuple(record["names"]), int(record["rounds"])
         ranker.curve = tuple((int(rounds), float(value)) for rounds, value in record["curve"])
-        ranker._forest = compiled(text)
-        ranker._booster = lightgbm.Booster(model_str=text)
-        if ranker._booster.num_feature() != len(ranker.names) or ranker._booster.num_trees() != ranker.rounds:
+        ranker._text, ranker._forest = text, compiled(text)
+        width = _WIDTH.search(text)
+        if width is None or int(width[1]) + 1 != len(ranker.names) or text.count("\nTree=") != ranker.rounds:
             raise ModelError(f"{folder}: the trees and the record differ in features or rounds; write both again with save")
         return ranker
 
-    def _fitted(self) -> lightgbm.Booster:
-        if self._booster is None:
+    def _fitted(self) -> Any:
+        """LightGBM's own model, made when it is asked for first: whoever only scores never imports LightGBM."""
+        if self._text is None:
             raise NotFitted(_NOTHING)
+        if self._booster is None:
+            import lightgbm
+
+            self._booster = lightgbm.Booster(model_str=self._text)
         return self._booster
 
     def _gains(self) -> npt.NDArray[np.float64]:
