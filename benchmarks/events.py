@@ -29,6 +29,7 @@ __all__ = ["run"]
 _SIZE: Final = 1_000
 _BATCHES, _QUICK_BATCHES = 1_000, 30
 _CLIENTS: Final = 4
+_BEHIND_S: Final = 900.0
 _METARANK: Final = "Metarank, as its documentation claims (not measured here)"
 Say = Callable[[str], None]
 
@@ -42,7 +43,7 @@ def run(quick: bool) -> Result:
     with short_folder() as home, Generator() as generator:
         with ours(home, say, object_store_mb=100, segment_seconds=SEAL_S) as stack:
             fresh = [_fresh(stack, release, number) for number in range(10 if quick else 100)]
-            sent, counted = _ours(stack, generator, requests, say)
+            sent, behind, counted = _ours(stack, generator, release, requests, say)
         fewer = requests[: max(len(requests) // 5, 1)]
         say("FastAPI and SQLite")
         versus = {
@@ -62,6 +63,7 @@ def run(quick: bool) -> Result:
         **counted._asdict(),
         "state_updated_p50_s": float(np.quantile(fresh, 0.5)),
         "state_updated_p99_s": float(np.quantile(fresh, 0.99)),
+        "state_behind_after_s": behind,
     }
     bars = [
         Bar.at_least("events acknowledged a second", rate, 20_000),
@@ -73,14 +75,15 @@ def run(quick: bool) -> Result:
     return Result("events", figures, versus, bars)
 
 
-def _ours(stack: Ours, generator: Generator, requests: Sequence[bytes], say: Say) -> tuple[Sent, Counted]:
+def _ours(stack: Ours, generator: Generator, release: Made, requests: Sequence[bytes], say: Say) -> tuple[Sent, float, Counted]:
     say("asking the collectors through the edge")
     sent = generator.closed(stack.address, requests, clients=_CLIENTS, count=len(requests), mark=accepted)
+    behind = _fresh(stack, release, 0)
     say(f"{_per_s(sent):,.0f} events/s acknowledged; waiting until ingest can read them")
     kept = acknowledged(sent, _SIZE)
     _, read = read_back(stack, rows=len(kept))
     numbers = read[Columns.VALUE].drop_nulls()  # events of other parts carry none
-    return sent, Counted.of(kept, numbers)
+    return sent, behind, Counted.of(kept, numbers)
 
 
 def _per_s(sent: Sent) -> float:
@@ -93,7 +96,8 @@ def _fresh(stack: Ours, release: Made, number: int) -> float:
     event = {"event_id": f"fresh-{person}", "user_id": person, "item_id": release.items[number], "kind": "click"}
     began = time.monotonic()
     stack.ask("POST", "/v1/events", json={"events": [event]}).raise_for_status()
-    stack.eventually(lambda: stack.ask("GET", f"/v1/users/{person}/state").is_success, f"the online store's word of {person}")
+    known = f"/v1/users/{person}/state"
+    stack.eventually(lambda: stack.ask("GET", known).is_success, f"the online store's word of {person}", seconds=_BEHIND_S)
     return time.monotonic() - began
 
 
