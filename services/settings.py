@@ -73,8 +73,11 @@ class Settings(BaseSettings):
     inflight: Count = 4
     """Requests the edge has answered at the same time by each replica; further ones wait."""
 
-    queue_ms: Count = 30
-    """How long they wait before they are refused with 503, milliseconds."""
+    queued: Count = 8
+    """Requests that may wait for each replica; a further one is refused with 503 at once."""
+
+    queue_ms: Count = 250
+    """How long one waits before it is refused with 503, milliseconds."""
 
     client_rate: Annotated[int, Field(ge=0)] = 2000
     """Requests a second of one client (a token, else an address), over ten seconds; beyond it is 429; 0: any number."""

@@ -44,6 +44,7 @@ class EdgeConfig:
         certificate: PEM file with certificate and key; None: plain HTTP.
         slots: who gets which release at the start.
         in_flight: requests a slot answers at the same time; further ones wait.
+        queued: how many wait; a further one is refused with 503 at once.
         queue_ms: how long they wait before they are refused with 503.
         collector_in_flight: requests a collector takes at the same time.
         collector_queue_ms: how long further ones wait.
@@ -71,7 +72,8 @@ class EdgeConfig:
     certificate: Path | None = None
     slots: Slots = field(default_factory=Slots)
     in_flight: int = 4
-    queue_ms: int = 30
+    queued: int = 8
+    queue_ms: int = 250
     collector_in_flight: int = 32
     collector_queue_ms: int = 2_000
     max_body_bytes: int = 262_144

@@ -31,6 +31,7 @@ def open_edge(settings: Settings, sockets: Path) -> Edge:
         host=settings.edge_host,
         certificate=Path(settings.tls_certificate).expanduser().absolute() if settings.tls_certificate else None,
         in_flight=settings.replicas * settings.inflight,
+        queued=settings.replicas * settings.queued,
         queue_ms=settings.queue_ms,
         max_body_bytes=settings.max_body_bytes,
         max_events_bytes=settings.max_events_bytes,

@@ -73,6 +73,8 @@ def environment(place: Place, settings: Settings, given: os._Environ[str] | dict
     """What every process of the stack inherits: the mark, the ports, the folders, and no telemetry."""
     ours: dict[str, object] = {
         **RAY_ENVIRONMENT,
+        # Ray would run replicas at 15, so whatever else runs would make people wait
+        "RAY_worker_niceness": 0,
         **settings.variables(),
         MARK: place.mark,
         "RANKLOOP_HOME": place.home,

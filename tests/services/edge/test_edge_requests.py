@@ -159,17 +159,20 @@ def test_a_slow_sender_does_not_hold_a_replica(rig: Rig) -> None:
     assert len(rig.serve.seen) == 2
 
 
-def test_beyond_what_a_slot_can_answer_requests_are_refused_at_once(rig: Rig) -> None:
+def test_beyond_what_a_slot_can_answer_some_requests_wait_and_the_rest_is_refused(rig: Rig) -> None:
+    config, many = rig.edge.config, 20
     rig.serve.hold.clear()
-    with ThreadPoolExecutor(12) as pool:
-        asked = [pool.submit(rig.recommend, f"u{n}") for n in range(12)]
-        until(lambda: sum(one.done() for one in asked) == 12 - rig.edge.config.in_flight, "the rest is refused")
+    with ThreadPoolExecutor(many) as pool:
+        asked = [pool.submit(rig.recommend, f"u{n}") for n in range(many)]
+        until(lambda: sum(one.done() for one in asked) == many - config.in_flight, "the rest is refused")
         rig.serve.hold.set()
         answers = [one.result() for one in asked]
     refused = [one for one in answers if one.status_code != 200]
-    assert len(refused) == 12 - rig.edge.config.in_flight
+    at_once = [one for one in refused if "wait for a replica already" in one.text]
+    assert len(refused) == many - config.in_flight
+    assert len(at_once) >= many - config.in_flight - config.queued
     for one in refused:
-        assert_problem(one, 503, "every replica is busy")
+        assert_problem(one, 503, "wait for a replica already" if one in at_once else "every replica is busy")
     assert rig.recommend().status_code == 200
 
 
@@ -182,7 +185,7 @@ def test_the_other_slot_has_its_own_queue(rig: Rig) -> None:
         until(lambda: any(one["path"].startswith("/green") for one in rig.serve.seen), "green is asked")
         rig.serve.hold.set()
         assert green.result().status_code == 200
-        assert {one.result().status_code for one in asked} == {200, 503}
+        assert {one.result().status_code for one in asked} <= {200, 503}
 
 
 def test_one_collector_is_enough(rig: Rig) -> None:
