@@ -1,11 +1,10 @@
 """An alternative: FastAPI on Ray Serve behind its default proxy, a router that calls the engine's deployment by handle.
 
 It is the composition that Ray's guides show for models behind an application. The engine is ours, as many replicas
-as ours have; the router is one, the default. `python -m benchmarks.load.fastapi_on_serve BUNDLE HOME PORT REPLICAS`.
+as ours have; the router is one, the default. `python -m benchmarks.load.fastapi_on_serve BUNDLE HOME PORT REPLICAS FOLDER`.
 """
 
 import sys
-import tempfile
 import threading
 from typing import Any
 
@@ -71,15 +70,14 @@ class Router:
         return answer
 
 
-def main(bundle: str, home: str, port: str, replicas: str) -> None:
-    """Serves until it is ended."""
-    with tempfile.TemporaryDirectory(prefix="rl-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        few = {"num_cpus": 0.1}
-        ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 2**20, _temp_dir=folder)
-        serve.start(http_options={"host": "127.0.0.1", "port": int(port)}, logging_config={"enable_access_log": False})
-        ranking = Ranking.options(num_replicas=int(replicas), ray_actor_options=few).bind(bundle, home)  # type: ignore[attr-defined]
-        serve.run(Router.options(ray_actor_options=few).bind(ranking))  # type: ignore[attr-defined]
-        threading.Event().wait()
+def main(bundle: str, home: str, port: str, replicas: str, folder: str) -> None:
+    """Serves until it is ended; Ray's files go to `folder`, whose name is short."""
+    few = {"num_cpus": 0.1}
+    ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 2**20, _temp_dir=folder)
+    serve.start(http_options={"host": "127.0.0.1", "port": int(port)}, logging_config={"enable_access_log": False})
+    ranking = Ranking.options(num_replicas=int(replicas), ray_actor_options=few).bind(bundle, home)  # type: ignore[attr-defined]
+    serve.run(Router.options(ray_actor_options=few).bind(ranking))  # type: ignore[attr-defined]
+    threading.Event().wait()
 
 
 if __name__ == "__main__":

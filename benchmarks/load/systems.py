@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.load.bundle import Made
-from benchmarks.load.child import answers, child, free_port, processes
+from benchmarks.load.child import answers, child, free_port, processes, short_folder
 
 __all__ = ["System", "bento_api", "fastapi_on_serve"]
 
@@ -30,11 +30,13 @@ class System(NamedTuple):
 def fastapi_on_serve(release: Made, home: Path, *, replicas: int) -> Iterator[System]:
     """FastAPI on Ray Serve's default proxy, with a router deployment in front of the engine's."""
     port = free_port()
-    arguments = [str(release.folder), str(home), str(port), str(replicas)]
-    command = [sys.executable, "-m", "benchmarks.load.fastapi_on_serve", *arguments]
     url = f"http://127.0.0.1:{port}/v1/recommend"
-    with child(command, env={}, ready=lambda: answers(url, release.recommend[0])) as mark:
-        yield System("FastAPI, router, Ray Serve", ("127.0.0.1", port), processes(mark, "ServeReplica:default:Ranking"))
+    with short_folder() as folder:  # not its own: it is ended without being asked to clean up
+        arguments = map(str, (release.folder, home, port, replicas, folder))
+        command = [sys.executable, "-m", "benchmarks.load.fastapi_on_serve", *arguments]
+        with child(command, env={}, ready=lambda: answers(url, release.recommend[0])) as mark:
+            pids = processes(mark, "ServeReplica:default:Ranking")
+            yield System("FastAPI, router, Ray Serve", ("127.0.0.1", port), pids)
 
 
 @contextmanager
