@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.contracts import Columns
-from rankloop.features.overlap import Overlap, Spread
+from rankloop.features.overlap import Overlap
 from rankloop.features.registry import Feature
 from rankloop.text import tokens
 
@@ -76,9 +76,7 @@ class SkillMatch:
 
     def values(self, batch: Batch) -> list[Numbers]:
         """Count, share, weighted share."""
-        count, weight = self._overlap.match(
-            self._overlap.spread(batch.items), [self._held[user] for user in batch.users], batch.owner
-        )
+        count, weight = self._overlap.match(batch.items, [self._held[user] for user in batch.users], batch.owner)
         known = self._names_some[batch.users][batch.owner]
         share = _ratio(count, self._overlap.counts[batch.items])
         weighted = _ratio(weight, self._overlap.weights[batch.items])
@@ -109,20 +107,19 @@ class TextMatch:
 
     def values(self, batch: Batch) -> list[Numbers]:
         """Query length, query in title, query in skills, title in query, title in headline."""
-        title = self._title.spread(batch.items)
         of_title = self._title.weights[batch.items]
-        headline = self._title.match(title, [self._headlines[user] for user in batch.users], batch.owner).weight
+        headline = self._title.match(batch.items, [self._headlines[user] for user in batch.users], batch.owner).weight
         has_headline = self._has_headline[batch.users][batch.owner]
-        return [*self._of_query(batch, title, of_title), np.where(has_headline, _ratio(headline, of_title), np.nan)]
+        return [*self._of_query(batch, of_title), np.where(has_headline, _ratio(headline, of_title), np.nan)]
 
-    def _of_query(self, batch: Batch, title: Spread, of_title: Numbers) -> list[Numbers]:
+    def _of_query(self, batch: Batch, of_title: Numbers) -> list[Numbers]:
         if all(own is None for own in batch.words):
             return [np.full(len(batch.owner), np.nan)] * 4
         words = [() if own is None else own for own in batch.words]
         count = np.array([len(set(own)) or np.nan for own in words], np.float64)[batch.owner]
-        in_title = self._title.match(title, [self._title.codes(own) for own in words], batch.owner).weight
+        in_title = self._title.match(batch.items, [self._title.codes(own) for own in words], batch.owner).weight
         held = [self._skills.codes(own) for own in words]
-        in_skills = self._skills.match(self._skills.spread(batch.items), held, batch.owner).weight
+        in_skills = self._skills.match(batch.items, held, batch.owner).weight
         whole = np.array([[self._title.weight(own), self._skills.weight(own)] for own in words])[batch.owner]  # (rows, 2)
         return [
             count,

@@ -1,20 +1,19 @@
 """Which of an item's terms a request holds, for many items at once."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from rankloop.vocabulary import Vocabulary
 
-__all__ = ["Matched", "Overlap", "Spread"]
+__all__ = ["Matched", "Overlap"]
 
 Codes = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
-
-_TABLE: Final = 1 << 18
-"""Up to this many (request, term) pairs a table of truth values is faster than a search."""
 
 
 class Matched(NamedTuple):
@@ -27,20 +26,6 @@ class Matched(NamedTuple):
 
     number: Numbers
     weight: Numbers
-
-
-class Spread(NamedTuple):
-    """The terms of rows, one after the other.
-
-    Attributes:
-        row: `(terms,)` int64, ascending.
-        terms: `(terms,)` int64, codes.
-        rows: how many rows there are.
-    """
-
-    row: Codes
-    terms: Codes
-    rows: int
 
 
 class Overlap:
@@ -57,7 +42,7 @@ class Overlap:
 
     Example:
         >>> skills = Overlap([["python", "sql"], ["logo"]])
-        >>> skills.match(skills.spread(np.array([0, 1])), [skills.codes(["python", "logo"])], np.array([0, 0])).number
+        >>> skills.match(np.array([0, 1]), [skills.codes(["python", "logo"])], np.array([0, 0])).number
         array([1., 1.])
     """
 
@@ -85,47 +70,42 @@ class Overlap:
         codes = self.vocabulary.encode(sorted(set(terms)))
         return float(self._weights[codes[codes >= 0]].sum()) + self._strange * int((codes < 0).sum())
 
-    def spread(self, items: Codes) -> Spread:
-        """Every term of every row, one after the other: what `match` needs, once for several matches.
-
-        Args:
-            items: `(rows,)` int64, each row's item.
-        """
-        first = self._start[items]
-        count = self._start[items + 1] - first
-        ends = np.cumsum(count)
-        row = np.repeat(np.arange(len(items)), count)
-        return Spread(row, self._terms[np.arange(len(row)) + np.repeat(first - (ends - count), count)], len(items))
-
-    def match(self, spread: Spread, held: Sequence[Codes], owner: Codes) -> Matched:
+    def match(self, items: Codes, held: Sequence[Codes], owner: Codes) -> Matched:
         """What each row's item shares with the row's request.
 
         Args:
-            spread: the rows' terms.
-            held: by request, its sorted distinct codes, as `codes` returns them.
-            owner: `(rows,)` int64, each row's request.
+            items: `(rows,)` int64, each row's item.
+            held: by request, its distinct codes, as `codes` returns them.
+            owner: `(rows,)` int64, each row's request; fastest where rows of a request follow each other.
         """
-        size = len(self.vocabulary)
-        lengths = np.array([len(codes) for codes in held], np.int64)
-        if not lengths.any():
-            return Matched(np.zeros(spread.rows), np.zeros(spread.rows))
-        # (request, term) as one number: sorted, because the requests are and each one's codes are
-        hay = np.concatenate(held) + np.repeat(np.arange(len(held)), lengths) * size
-        hit = _among(owner[spread.row] * size + spread.terms, hay, len(held) * size)
-        row, terms = spread.row[hit], spread.terms[hit]
-        number = np.bincount(row, minlength=spread.rows).astype(np.float64)
-        return Matched(number, _sums(row, self._weights[terms], spread.rows))
-
-
-def _among(needle: Codes, hay: Codes, size: int) -> npt.NDArray[np.bool_]:
-    """Which numbers below `size` are in the sorted `hay`."""
-    if size > _TABLE:
-        place = np.minimum(np.searchsorted(hay, needle), len(hay) - 1)
-        return np.equal(hay[place], needle)
-    table = np.zeros(size, np.bool_)
-    table[hay] = True
-    return table[needle]
+        ends = np.cumsum([0, *map(len, held)])
+        codes = np.concatenate([np.empty(0, np.int64), *held])
+        return Matched(*_shared(self._start, self._terms, self._weights, items, codes, ends, owner))
 
 
 def _sums(row: Codes, weights: Numbers, rows: int) -> Numbers:
     return np.bincount(row, weights, minlength=rows).astype(np.float64, copy=False)
+
+
+@numba.njit(nogil=True)
+def _shared(
+    start: Codes, terms: Codes, weights: Numbers, items: Codes, held: Codes, ends: Codes, owner: Codes
+) -> tuple[Numbers, Numbers]:
+    """Number and weight of the terms of each row's item that its request marks."""
+    number, weight = np.zeros(len(items)), np.zeros(len(items))
+    marked, marker = np.zeros(len(weights), np.bool_), -1
+    for row in range(len(items)):
+        if owner[row] != marker:
+            if marker >= 0:
+                marked[held[ends[marker] : ends[marker + 1]]] = False
+            marker = owner[row]
+            marked[held[ends[marker] : ends[marker + 1]]] = True
+        for at in range(start[items[row]], start[items[row] + 1]):
+            if marked[terms[at]]:
+                number[row] += 1
+                weight[row] += weights[terms[at]]
+    return number, weight
+
+
+with suppress(RuntimeError):  # nowhere to keep the machine code (a read-only image): each process compiles it again
+    _shared.enable_caching()

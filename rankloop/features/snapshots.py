@@ -66,6 +66,9 @@ class Snapshots:
         Returns:
             `(n, features)` float32: NaN where a key is absent, the feature's default where there is no row.
         """
+        if self._latest and len(codes[0]) == 1 and codes[0][0] == ABSENT:
+            shape = np.broadcast_shapes(*(code.shape for code in codes))
+            return np.broadcast_to(self._values[self._absent], (*shape, len(self.view.features)))
         rows = self._rows(codes, ts) if self._row_of_code is None else np.take(self._row_of_code, codes[0])
         out: Matrix = np.take(self._values, rows, axis=0)
         for feature, times in self._times:

@@ -24,7 +24,7 @@ def test_an_overlap_is_the_size_of_the_intersection_of_sets(items: list[list[str
     overlap = Overlap(items)
     pairs = [(r, i) for r in range(len(requests)) for i in range(len(items))]
     owner, item = (np.array(column) for column in zip(*pairs, strict=True))
-    found = overlap.match(overlap.spread(item), [overlap.codes(terms) for terms in requests], owner)
+    found = overlap.match(item, [overlap.codes(terms) for terms in requests], owner)
 
     def weight(term: str) -> float:
         return log((sum(map(bool, items)) + 1) / (sum(term in own for own in items) + 1)) + 1
