@@ -104,7 +104,7 @@ def _of_serve(place: Place, settings: Settings) -> dict[str, object]:
         # a replaced replica ends in seconds: on one machine nobody is still on the way to it
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": 2,
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": 10,
-        "RAY_SERVE_HAPROXY_NBTHREAD": 2,
+        "RAY_SERVE_HAPROXY_NBTHREAD": 1,
         # or a Python process reads a line for every request, which the edge and the replicas count anyway
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": 0,
         # a request is held whole, as at the edge, so that it can be asked again

@@ -69,7 +69,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Any) -> list
         return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, 12.0)
 
     process = ProcessStatus("haproxy", 1, "sleeping", (), None, 250.0)  # type: ignore[arg-type]
-    now = StackStatus("up", tmp_path, None, None, None, "", {"service": server.url}, (process, process))
+    now = StackStatus("up", tmp_path, urls={"service": server.url}, processes=(process, process))
     monkeypatch.setattr(launch, "run_release", run_release)
     monkeypatch.setattr(stack, "up", lambda settings, say: now)
     monkeypatch.setattr(stack, "status", lambda settings: StackStatus(**vars(now) | {"release_id": "r-abc"}))
