@@ -54,7 +54,7 @@ class Effort:
     quiet: float
 
 
-_FULL: Final = Effort(FULL, 1_000, 15.0, (2, 3, 4, 6, 8), 15.0, 20.0)
+_FULL: Final = Effort(FULL, 600, 8.0, (2, 3, 4, 6), 10.0, 12.0)
 _QUICK: Final = Effort(QUICK, 60, 2.0, (4,), 2.0, 6.0)
 
 
