@@ -19,14 +19,14 @@ from monitoring.metrics import HttpMetrics
 from rankloop.errors import DataError, Overloaded
 from services.auth import Scope, Tokens, guard
 from services.openapi import Operation
-from services.ranking.schemas import Health, Problem
+from services.ranking.schemas import REQUEST_ID, Health, Problem
 from services.strict import in_words
 
 __all__ = ["Asked", "application", "decoded", "request_id"]
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID: Final = re.compile(REQUEST_ID)
 _ID, _STARTED = "rankloop_request_id", "rankloop_started"
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 Asked = Request[Any, Any, State]

@@ -8,7 +8,7 @@ import msgspec
 
 from rankloop import __version__
 from services.auth import Scope
-from services.ranking.schemas import Problem
+from services.ranking.schemas import REQUEST_ID, Problem
 
 __all__ = ["Operation", "written"]
 
@@ -47,7 +47,7 @@ class Operation(NamedTuple):
     media: str = "text/plain"
 
 
-_REQUEST_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
+_REQUEST_ID: Final = {"type": "string", "pattern": f"^{REQUEST_ID}$"}
 _PARAMETER: Final = {
     "name": "X-Request-Id",
     "in": "header",

@@ -7,21 +7,13 @@ from typing import Final
 
 import polars as pl
 
-from rankloop.contracts import UTC, Columns
+from rankloop.contracts import SCHEMAS, UTC, Columns
 
 __all__ = ["ERASURES", "LOG_SCHEMAS", "LOG_TABLES", "MOMENTS", "SUFFIX", "hour_of", "partition"]
 
 LOG_SCHEMAS: Final[dict[str, dict[str, pl.DataType | type[pl.DataType]]]] = {
     "impressions": {
-        Columns.REQUEST_ID: pl.String,
-        Columns.TS: UTC,
-        Columns.SURFACE: pl.String,
-        Columns.USER_ID: pl.String,
-        Columns.QUERY: pl.String,
-        Columns.ITEM_ID: pl.String,
-        Columns.POSITION: pl.Int32,
-        Columns.RELEASE_ID: pl.String,
-        Columns.FEATURES: pl.List(pl.Float32),
+        **{name: kind for name, kind in SCHEMAS["impressions"].items() if name != Columns.PROPENSITY},
         Columns.SCORE: pl.Float64,
         Columns.SOURCE: pl.String,
         Columns.FEATURE_NAMES: pl.String,
@@ -30,12 +22,7 @@ LOG_SCHEMAS: Final[dict[str, dict[str, pl.DataType | type[pl.DataType]]]] = {
         Columns.MICROS: pl.Int64,
     },
     "outcomes": {
-        Columns.TS: UTC,
-        Columns.USER_ID: pl.String,
-        Columns.ITEM_ID: pl.String,
-        Columns.REQUEST_ID: pl.String,
-        Columns.KIND: pl.String,
-        Columns.VALUE: pl.Float64,
+        **SCHEMAS["outcomes"],
         Columns.EVENT_ID: pl.String,
         Columns.RECEIVED: UTC,
     },

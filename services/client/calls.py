@@ -12,6 +12,7 @@ import msgspec
 from rankloop.errors import DataError
 from services.events.wire import Accepted, Receipt, StateShown
 from services.ranking.schemas import (
+    REQUEST_ID,
     Answer,
     RankAnswer,
     RankRequest,
@@ -25,7 +26,7 @@ __all__ = ["Call", "batch_of", "delete_user", "rank", "ready", "receipt", "recom
 
 T = TypeVar("T")
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID: Final = re.compile(REQUEST_ID)
 _DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 
 

@@ -1,6 +1,5 @@
 """From a demand to an answer, without a web framework: validate, ask the release, say what was missing."""
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,16 +19,14 @@ from services.online import StateStore
 from services.ranking.deadline import Deadline
 from services.ranking.explaining import explained
 from services.ranking.fallbacks import RANKER_FAILED_GIVEN, UNTRAINED_SURFACE
-from services.ranking.impressions import AnyAnswer, ImpressionLog, Shown
+from services.ranking.impressions import NO_FEATURES, AnyAnswer, ImpressionLog, Shown
 from services.ranking.limits import Limits
 from services.ranking.people import NOBODY, Asker, People
 from services.ranking.schemas import Answer, AnsweredItem, RankAnswer, Readiness, SimilarAnswer
-from services.ranking.steps import NO_FEATURES, Steps
+from services.ranking.steps import Steps
 from services.settings import Settings
 
 __all__ = ["Engine", "utc_now"]
-
-log = logging.getLogger(__name__)
 
 _GIVEN: Final = "given"
 _HOPELESS: Final = 20

@@ -7,6 +7,8 @@ __all__ = [
     "NO_MATCH",
     "NO_TIME",
     "NO_TIME_TO_RANK",
+    "OTHER_FAILED",
+    "OTHER_LATE",
     "RANKER_FAILED",
     "RANKER_FAILED_GIVEN",
     "RETRIEVERS_FAILED",
@@ -25,3 +27,5 @@ RANKER_FAILED_GIVEN: Final = "ranker failed: given order"
 RETRIEVERS_FAILED: Final = "retrievers failed: popular list"
 NO_TIME_TO_RANK: Final = "no time to rank: retrieval order"
 NO_TIME: Final = "no time: popular list"
+OTHER_FAILED: Final = "other slot failed: list of one release"
+OTHER_LATE: Final = "other slot was late: list of one release"

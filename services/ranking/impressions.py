@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,13 @@ from services.events.records import ImpressionRecord, encode
 from services.events.spool import SpoolWriter
 from services.ranking.schemas import Answer, RankAnswer
 
-__all__ = ["AnyAnswer", "ImpressionLog", "Shown", "fingerprint_of"]
+__all__ = ["NO_FEATURES", "AnyAnswer", "ImpressionLog", "Shown", "fingerprint_of"]
 
 log = logging.getLogger(__name__)
 
+
+NO_FEATURES: Final = np.empty((0, 0), np.float32)
+"""Of a list whose items were not ranked, or not by this release."""
 
 AnyAnswer = TypeVar("AnyAnswer", Answer, RankAnswer)
 

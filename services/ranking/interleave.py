@@ -10,33 +10,29 @@ from types import TracebackType
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from monitoring.metrics import Metrics
 from rankloop.errors import PartMissing
 from rankloop.experiment import Interleaved, draft_seed, experiment_seed, team_draft
 from services.ranking.deadline import Deadline
-from services.ranking.impressions import Shown
+from services.ranking.fallbacks import OTHER_FAILED, OTHER_LATE
+from services.ranking.impressions import NO_FEATURES, Shown
 from services.ranking.part import Pending, SlotClient
 from services.ranking.schemas import Answer, Experiment
 
-__all__ = ["NOBODY", "OTHER_FAILED", "OTHER_LATE", "PART", "Beside", "Interleaver"]
+__all__ = ["NO_TEAM", "PART", "Beside", "Interleaver"]
 
 PART: Final = "x-rankloop-part"
 """The header of a request that only wants to see what would be shown: nothing is logged, nothing interleaved."""
 
-NOBODY: Final = ""
+NO_TEAM: Final = ""
 """The team, in an impression, of an item that counts for neither release."""
-
-OTHER_FAILED: Final = "other slot failed: list of one release"
-OTHER_LATE: Final = "other slot was late: list of one release"
 
 _INTERLEAVE: Final = "x-rankloop-interleave"
 _PASSED_ON: Final = ("authorization", "x-request-start")
 _SLOT: Final = re.compile(r"[a-z]{1,16}")
 _CONNECT_SECONDS: Final = 0.1
 _KIND: Final = "team-draft"
-_NO_FEATURES: Final = np.empty((0, 0), np.float32)
 _decoder: Final = msgspec.json.Decoder(Answer)
 
 
@@ -146,7 +142,7 @@ def _drafted(shown: Shown[Answer], other: Answer, k: int) -> tuple[Shown[Answer]
         experiment=Experiment(_KIND, list(names.values()), seed),
     )
     # each release knows the features of its own items only, and a half of them would be taken for the whole
-    return shown._replace(answer=merged, features=_NO_FEATURES), [item.release_id or NOBODY for item in items]
+    return shown._replace(answer=merged, features=NO_FEATURES), [item.release_id or NO_TEAM for item in items]
 
 
 def _labelled(shown: Shown[Answer], reason: str) -> Shown[Answer]:

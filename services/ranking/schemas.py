@@ -1,10 +1,11 @@
 """What goes over the wire: the requests and answers of API v1, and nothing else."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 __all__ = [
+    "REQUEST_ID",
     "Answer",
     "AnsweredItem",
     "Contribution",
@@ -19,6 +20,9 @@ __all__ = [
     "SearchRequest",
     "SimilarAnswer",
 ]
+
+REQUEST_ID: Final = "[A-Za-z0-9._:-]{1,128}"
+"""What a request may be named, as a pattern: something that can be searched for in any log."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 K = Annotated[int, Meta(description="How many items to return; at least 1, at most RANKLOOP_MAX_K.")]

@@ -15,13 +15,11 @@ from rankloop.request import Request
 from rankloop.retrieval import Popular, SourcedCandidates
 from services.ranking.deadline import Deadline, StageTime
 from services.ranking.fallbacks import NO_MATCH, NO_TIME, NO_TIME_TO_RANK, RANKER_FAILED, RETRIEVERS_FAILED
+from services.ranking.impressions import NO_FEATURES
 
-__all__ = ["NO_FEATURES", "Steps"]
+__all__ = ["Steps"]
 
 log = logging.getLogger(__name__)
-
-NO_FEATURES: Final = np.empty((0, 0), np.float32)
-"""Of a list that was not ranked."""
 
 _WHOLE: Final = (NO_TIME, RETRIEVERS_FAILED)
 """After these a list is what it will be: ranking it would need what just failed."""

@@ -13,7 +13,7 @@ from services.events.records import decode
 from services.events.spool import Position, SpoolReader, SpoolWriter
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
-from services.ranking.interleave import OTHER_FAILED, OTHER_LATE
+from services.ranking.fallbacks import OTHER_FAILED, OTHER_LATE
 from services.settings import Settings
 
 ASKED = {"user_id": "logo-u3", "k": 6}
