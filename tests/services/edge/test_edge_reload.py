@@ -18,7 +18,7 @@ from tests.services.edge.conftest import Rig, until
 
 
 def test_five_reloads_lose_no_request(start_rig: Callable[..., Rig]) -> None:
-    rig = start_rig(in_flight=64)
+    rig = start_rig(serve_in_flight=64)
     stop, counts, faults = threading.Event(), [0] * 3, list[str]()
 
     def ask(number: int) -> None:

@@ -110,15 +110,15 @@ def test_every_port_that_is_given_to_a_process_was_checked(free_settings: Make, 
     children = Children(place, settings)
     given |= {int(number) for number in re.findall(r"--port (\d+)", children.configuration())}
     config = children.edge.config
-    given |= {config.http_port, config.inner_port, config.metrics_port, config.serve_port, *config.collectors}
+    given |= {config.http_port, config.inner_port, config.metrics_port, config.serve_port, *config.replicas, *config.collectors}
     assert given <= set(needed(settings))
     assert len(given) == len(set(given))
     assert len([name for name in flags if name.endswith("port")]) == 11
 
 
 def test_the_ranges_of_inner_ports_do_not_overlap() -> None:
-    inner = InnerPorts(20_000)
-    ends = [edge for low_high in (inner.workers, inner.replicas, inner.grpc) for edge in low_high]
+    inner, replicas = InnerPorts(20_000), Settings.read(inner_port=20_000).replica_ports
+    ends = [edge for ports in (inner.workers, replicas, inner.grpc) for edge in (ports[0], ports[-1])]
     assert ends == sorted(ends)
     assert inner.workers[0] > 20_010
     assert inner.grpc[1] == 20_000 + INNER_PORTS - 1
