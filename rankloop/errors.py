@@ -12,6 +12,8 @@
     ├── SpoolError                records cannot be kept on this machine's disk
     │   └── SpoolFull             there is no room for more, and the policy is to refuse
     ├── StateUnavailable          the online store does not answer in time
+    ├── ControlError              the control plane refuses, or cannot do, what was asked
+    │   └── Conflict              something else changed it first, or its state does not allow it
     ├── PartMissing               the other slot did not give its part of an answer
     ├── ApiError                  the service refused what the client asked, or failed
     │   └── Unavailable           no answer came, or only "later", as often as the client tried
@@ -26,7 +28,9 @@ from collections.abc import Sequence
 __all__ = [
     "ApiError",
     "BundleError",
+    "Conflict",
     "ContractBreach",
+    "ControlError",
     "DataError",
     "ModelError",
     "NotFitted",
@@ -136,3 +140,11 @@ class StackError(RankloopError):
 
 class PortBusy(StackError):
     """A port the stack needs belongs to another process."""
+
+
+class ControlError(RankloopError):
+    """The control plane refuses, or cannot do, what was asked."""
+
+
+class Conflict(ControlError):
+    """Something else changed it first, or its state does not allow it."""

@@ -100,6 +100,22 @@ class Settings(BaseSettings):
     collectors: Annotated[int, Field(ge=1, le=8)] = 2
     """Processes that take events."""
 
+    # the control plane
+    control_port: Port = 8002
+    """TCP port of the control plane's API, on the loopback address."""
+
+    database_url: SecretStr = SecretStr("")
+    """SQLAlchemy URL of the control plane's record, such as `postgresql+psycopg://...`; empty: SQLite in the home folder."""
+
+    edges: str = ""
+    """Admin sockets of every edge, as UNIX paths or host:port with commas between; empty: this machine's."""
+
+    tally_port: Port = 9105
+    """TCP port of the tally's counts and metrics, on the loopback address."""
+
+    prometheus_url: str = ""
+    """Prometheus to read canaries' figures from; empty: the edge and the tally are asked directly."""
+
     # how much of the machine
     cpus: Annotated[int, Field(ge=0)] = 0
     """Cores Ray may plan with; 0: every core of the machine."""
@@ -278,6 +294,11 @@ class Settings(BaseSettings):
     def replica_ports(self) -> tuple[int, ...]:
         """Where replicas may listen, behind the edge; Ray Serve gives each the lowest that is free."""
         return tuple(range(self.inner_port + 300, self.inner_port + 350))
+
+    @property
+    def control_url(self) -> str:
+        """The control plane's API."""
+        return f"http://127.0.0.1:{self.control_port}"
 
     @property
     def dashboard_url(self) -> str:

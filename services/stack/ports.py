@@ -17,6 +17,8 @@ NAMED: Final = (
     "edge_metrics_port",
     "curator_port",
     "shadow_port",
+    "control_port",
+    "tally_port",
     "dashboard_port",
     "ray_port",
     "haproxy_metrics_port",
