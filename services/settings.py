@@ -74,7 +74,13 @@ class Settings(BaseSettings):
     """Requests the edge has answered at the same time by each replica; further ones go to the next replica, or wait."""
 
     queued: Count = 6
-    """Requests that may wait for each replica; a further one is refused with 503 at once."""
+    """Requests that may wait for each replica while there is always a queue; a further one is refused with 503 at once."""
+
+    queued_burst: Count = 24
+    """Requests that may wait for each replica at the beginning of a queue."""
+
+    burst_ms: Count = 200
+    """How long a queue may be that long before it counts as one that stays, milliseconds."""
 
     queue_ms: Count = 250
     """How long one waits before it is refused with 503, milliseconds."""

@@ -49,7 +49,9 @@ class EdgeConfig:
         slots: who gets which release at the start.
         in_flight: requests a replica answers at the same time; further ones go to the next replica, or wait.
         serve_in_flight: requests Ray Serve's HAProxy answers at the same time.
-        queued: how many wait; a further one is refused with 503 at once.
+        queued: how many wait for a slot while many do; a further one is refused with 503 at once.
+        queued_burst: how many wait in the first `burst_ms` of a queue; a further one is refused.
+        burst_ms: how long a queue may be that long, until it must have gone away.
         queue_ms: how long they wait before they are refused with 503.
         collector_in_flight: requests a collector takes at the same time.
         collector_queue_ms: how long further ones wait.
@@ -80,6 +82,8 @@ class EdgeConfig:
     in_flight: int = 1
     serve_in_flight: int = 4
     queued: int = 6
+    queued_burst: int = 24
+    burst_ms: int = 200
     queue_ms: int = 250
     collector_in_flight: int = 32
     collector_queue_ms: int = 2_000

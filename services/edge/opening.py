@@ -34,6 +34,8 @@ def open_edge(settings: Settings, sockets: Path) -> Edge:
         in_flight=settings.inflight,
         serve_in_flight=settings.replicas * settings.inflight,
         queued=settings.replicas * settings.queued,
+        queued_burst=settings.replicas * max(settings.queued, settings.queued_burst),
+        burst_ms=settings.burst_ms,
         queue_ms=settings.queue_ms,
         max_body_bytes=settings.max_body_bytes,
         max_events_bytes=settings.max_events_bytes,

@@ -13,6 +13,7 @@ from services.edge.slots import Slots
 __all__ = ["AdminSocket", "ServerState"]
 
 _VALUE: Final = re.compile(r"value=<(.*)>")
+_TCP: Final = re.compile(r"\[?([^/\]]+)\]?:(\d{1,5})")
 _CHUNK: Final = 65_536
 
 
@@ -36,15 +37,24 @@ class ServerState:
 
 
 class AdminSocket:
-    """Asks and tells a running HAProxy by its UNIX socket; it holds no connection.
+    """Asks and tells a running HAProxy by its admin socket; it holds no connection.
+
+    HAProxy asks nobody at this socket who they are: one that is reached over TCP must be closed to strangers by the network.
 
     Args:
-        path: of the socket.
-        seconds: the longest wait for an answer.
+        address: the path of a UNIX socket; or as text also `host:port`, with an IPv6 address in brackets.
+        seconds: the longest wait for a connection, and again for each part of an answer.
     """
 
-    def __init__(self, path: Path, *, seconds: float = 5.0) -> None:
-        self._path, self._seconds = path, seconds
+    def __init__(self, address: Path | str, *, seconds: float = 5.0) -> None:
+        found = _TCP.fullmatch(address) if isinstance(address, str) else None
+        self._remote = (found[1], int(found[2])) if found else None
+        self._address, self._seconds = address, seconds
+
+    @property
+    def address(self) -> str:
+        """Where it is asked."""
+        return str(self._address)
 
     def command(self, text: str) -> str:
         """Says one line, which may hold several commands with `;` between, and returns what HAProxy says.
@@ -52,16 +62,14 @@ class AdminSocket:
         Raises:
             StackError: nobody listens.
         """
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(self._seconds)
-            try:
-                line.connect(str(self._path))
+        heard = bytearray()
+        try:
+            with self._connected() as line:
                 line.sendall(text.encode() + b"\n")
-                heard = bytearray()
                 while chunk := line.recv(_CHUNK):
                     heard += chunk
-            except OSError as error:
-                raise StackError(f"the edge does not answer at {self._path} ({error}); is the stack up? `rankloop up`") from error
+        except (OSError, OverflowError) as error:  # a port beyond 65535 is an OverflowError
+            raise StackError(f"the edge does not answer at {self.address} ({error}); is the stack up? `rankloop up`") from error
         return heard.decode(errors="replace").strip()
 
     def answers(self) -> bool:
@@ -122,10 +130,22 @@ class AdminSocket:
             for row in rows
         ]
 
+    def _connected(self) -> socket.socket:
+        if self._remote is not None:
+            return socket.create_connection(self._remote, timeout=self._seconds)
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.settimeout(self._seconds)
+            line.connect(self.address)
+        except OSError:
+            line.close()
+            raise
+        return line
+
     def _variable(self, name: str) -> str:
         said = self.command(f"get var {name}")
         if not (found := _VALUE.search(said)):
             raise StackError(
-                f"{self._path} does not know {name} ({said}); it is no edge of this version: `rankloop down`, `rankloop up`"
+                f"{self.address} does not know {name} ({said}); it is no edge of this version: `rankloop down`, `rankloop up`"
             )
         return found.group(1)

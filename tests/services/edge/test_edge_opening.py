@@ -12,7 +12,7 @@ from services.settings import Settings
 def test_every_limit_is_a_setting(tmp_path: Path) -> None:
     settings = Settings.read(home=tmp_path, replicas=3, inflight=5, queue_ms=40, client_rate=7, collectors=3, inner_port=22_000)
     config = open_edge(settings, Path("/tmp")).config
-    assert (config.in_flight, config.serve_in_flight, config.queued) == (5, 15, 18)
+    assert (config.in_flight, config.serve_in_flight, config.queued, config.queued_burst) == (5, 15, 18, 72)
     assert (config.queue_ms, config.client_rate) == (40, 7)
     assert config.replicas == tuple(range(22_300, 22_350))
     assert config.collectors == settings.collector_ports == (22_012, 22_013, 22_014)

@@ -1,5 +1,6 @@
 """What the edge does to a request and to an answer: ids, headers, limits, errors, other slots, dead servers."""
 
+import csv
 import socket
 import subprocess
 import time
@@ -159,21 +160,52 @@ def test_a_slow_sender_does_not_hold_a_replica(rig: Rig) -> None:
     assert len(rig.serve.seen) == 2
 
 
-def test_beyond_what_a_slot_can_answer_some_requests_wait_and_the_rest_is_refused(rig: Rig) -> None:
-    config, many = rig.edge.config, 20
+def ask_many(rig: Rig, many: int) -> list[httpx.Response]:
+    """Asks at once while nobody answers, until all but those under way are refused."""
     rig.serve.hold.clear()
     with ThreadPoolExecutor(many) as pool:
         asked = [pool.submit(rig.recommend, f"u{n}") for n in range(many)]
-        until(lambda: sum(one.done() for one in asked) == many - config.serve_in_flight, "the rest is refused")
+        until(lambda: sum(one.done() for one in asked) == many - rig.edge.config.serve_in_flight, "the rest is refused")
         rig.serve.hold.set()
-        answers = [one.result() for one in asked]
+        return [one.result() for one in asked]
+
+
+def refused_at_once(answers: list[httpx.Response], limit: int) -> int:
     refused = [one for one in answers if one.status_code != 200]
-    at_once = [one for one in refused if "wait for a replica already" in one.text]
-    assert len(refused) == many - config.serve_in_flight
-    assert len(at_once) >= many - config.serve_in_flight - config.queued
+    at_once = [one for one in refused if f"{limit} requests wait for a replica already" in one.text]
     for one in refused:
         assert_problem(one, 503, "wait for a replica already" if one in at_once else "every replica is busy")
+    return len(at_once)
+
+
+def test_a_burst_may_wait_and_what_is_beyond_it_is_refused(start_rig: Callable[..., Rig]) -> None:
+    rig = start_rig(queued=2, queued_burst=8, burst_ms=10_000, queue_ms=2_000)
+    answers = ask_many(rig, 20)
+    assert sum(one.status_code == 200 for one in answers) == rig.edge.config.serve_in_flight
+    assert refused_at_once(answers, 8) >= 20 - rig.edge.config.serve_in_flight - 8 - 1
     assert rig.recommend().status_code == 200
+
+
+def test_a_queue_that_stays_is_kept_short(start_rig: Callable[..., Rig]) -> None:
+    rig = start_rig(queued=2, queued_burst=8, burst_ms=1, queue_ms=3_000)
+    rig.serve.hold.clear()
+    with ThreadPoolExecutor(20) as pool:
+        first = [pool.submit(rig.recommend, f"u{n}") for n in range(8)]
+        until(lambda: len(rig.serve.seen) == 4, "four are under way")
+        until(lambda: queued(rig) >= 2, "two wait")
+        time.sleep(0.01)
+        later = [pool.submit(rig.recommend, f"v{n}") for n in range(6)]
+        until(lambda: all(one.done() for one in later), "the later ones are refused")
+        rig.serve.hold.set()
+        assert refused_at_once([one.result() for one in later], 2) == 6
+        assert sum(one.result().status_code == 200 for one in first) >= 4 + 2
+    assert rig.recommend().status_code == 200
+
+
+def queued(rig: Rig) -> int:
+    """How many wait for the blue slot."""
+    rows = csv.DictReader(rig.edge.admin.command("show stat -1 6 -1").removeprefix("# ").splitlines())
+    return sum(int(row["qcur"] or 0) for row in rows if row["pxname"] == "blue")
 
 
 def test_the_other_slot_has_its_own_queue(rig: Rig) -> None:
