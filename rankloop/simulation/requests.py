@@ -9,7 +9,7 @@ from rankloop.simulation.scale import DAY
 from rankloop.simulation.vocabulary import lexicon
 from rankloop.simulation.world import World
 
-__all__ = ["Demands", "draw_demands"]
+__all__ = ["Demands", "draw_demands", "draw_queries"]
 
 _HOUR: Final = DAY // 24
 _CANDIDATES: Final = 3
@@ -44,13 +44,16 @@ def draw_demands(world: World, day: int, n: int, rng: np.random.Generator) -> De
     ts = np.maximum(midnight + (utc * _HOUR).astype(np.int64), first)
     searches = rng.random(n) < world.search_share
     query = np.full(n, -1, np.int64)
-    query[searches] = _draw_queries(world, user[searches], ts[searches], day, rng)
+    query[searches] = draw_queries(world, user[searches], ts[searches], day, rng)
     order = np.argsort(ts, kind="stable")
     return Demands(user[order], ts[order], query[order])
 
 
-def _draw_queries(world: World, user: Ints, ts: Ints, day: int, rng: np.random.Generator) -> Ints:
-    """A category by taste, three texts of it by how often they are typed, and of these the one nearest to the person's skills."""
+def draw_queries(world: World, user: Ints, ts: Ints, day: int, rng: np.random.Generator) -> Ints:
+    """What people type on one day, rows in `world.queries`, `(n,)`.
+
+    A category by taste, three texts of it by how often they are typed, and of these the one nearest to the person's skills.
+    """
     taste = world.tastes.taste[world.tastes.era(ts), user].astype(np.float64)
     odds = np.cumsum(np.exp(1.6 * taste), axis=1)
     category = (rng.random(len(user))[:, None] * odds[:, -1:] > odds).sum(axis=1)
