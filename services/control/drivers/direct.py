@@ -1,0 +1,132 @@
+"""The rollback where no control plane answers: the edges are told at once, and an order makes the record follow."""
+
+import logging
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from rankloop.errors import StackError
+from rankloop.files import write_aside
+from services.control.drivers.base import Edges
+from services.control.drivers.opening import open_edges, open_server
+from services.edge.slots import Slots
+from services.settings import Settings
+
+__all__ = ["Order", "done", "read_orders", "take_back"]
+
+log = logging.getLogger(__name__)
+
+_SUFFIX: Final = ".json"
+_REFUSED: Final = ".refused"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to the edges past the control plane, which its record is to follow.
+
+    Attributes:
+        stable: the slot that serves everybody from then on.
+        release_id: the release that answered in that slot; None where none did.
+        to_previous: whether the idle slot became the stable one; else a canary was ended.
+        who: ordered it.
+        why: its reason.
+        at: when, UTC.
+        file: where the order lies; empty before it is written.
+    """
+
+    stable: str
+    release_id: str | None
+    to_previous: bool
+    who: str
+    why: str
+    at: datetime
+    file: str = ""
+
+    @property
+    def slots(self) -> Slots:
+        """Who gets which release by it, with the usual seeds."""
+        return Slots(stable=self.stable)
+
+
+def take_back(
+    settings: Settings, *, who: str, why: str, now: datetime, to_previous: bool = False, edges: Edges | None = None
+) -> Slots:
+    """Gives everybody the stable slot, in one write to each edge's socket; it needs no control plane.
+
+    The order is on the disk before the first edge is told: whatever happens then, the control plane carries it out at its
+    next tick, and records who gave it and why.
+
+    Args:
+        settings: where the edges are.
+        who: orders it.
+        why: its reason.
+        now: the present moment, timezone-aware.
+        to_previous: give everybody the idle slot instead, which holds the release that served before.
+        edges: those to tell; None: the settings'.
+
+    Returns:
+        What every edge does now.
+
+    Raises:
+        StackError: no edge answers, the idle slot holds no release that answers, or some edges did not take it: they are
+            named, and all others have.
+    """
+    told = edges or open_edges(settings)
+    before = _agreed(told)
+    wanted = before.swapped() if to_previous else replace(before, canary_bp=0, interleave_bp=0)
+    release_id = open_server(settings).holds()[wanted.stable] if to_previous else None
+    if to_previous and release_id is None:
+        raise StackError(
+            f"slot {wanted.stable} holds no release that answers, so nobody can be given it; slot {before.stable} stays stable"
+        )
+    order = Order(stable=wanted.stable, release_id=release_id, to_previous=to_previous, who=who, why=why, at=now.astimezone(UTC))
+    _write(settings.home, order)
+    told.apply(wanted)
+    return wanted
+
+
+def read_orders(home: Path) -> list[Order]:
+    """The orders that wait, oldest first; one that cannot be read is put aside, and the log says so."""
+    found = []
+    for file in sorted(_folder(home).glob(f"*{_SUFFIX}")):
+        try:
+            order = msgspec.json.decode(file.read_bytes(), type=Order)
+            Slots(stable=order.stable)
+        except FileNotFoundError:  # another one carried it out
+            continue
+        except (msgspec.DecodeError, StackError) as error:
+            file.replace(file.with_suffix(_REFUSED))
+            log.error("%s is no order and was put aside as %s: %s", file, file.with_suffix(_REFUSED).name, error)
+            continue
+        found.append(msgspec.structs.replace(order, file=str(file)))
+    return found
+
+
+def done(order: Order) -> None:
+    """Forgets an order that was carried out; to forget it twice is no error."""
+    Path(order.file).unlink(missing_ok=True)
+
+
+def _folder(home: Path) -> Path:
+    return home / "control" / "orders"
+
+
+def _write(home: Path, order: Order) -> None:
+    name = f"{order.at.strftime('%Y%m%dT%H%M%S.%f')}-{os.getpid()}{_SUFFIX}"
+    write_aside(_folder(home) / name, msgspec.json.encode(order).decode(), mode=0o600, durable=True)
+
+
+def _agreed(edges: Edges) -> Slots:
+    """Who gets which release now, by the first edge that answers.
+
+    Raises:
+        StackError: none does.
+    """
+    found = edges.read()
+    answered = next((slots for slots in found.values() if slots is not None), None)
+    if answered is None:
+        raise StackError(f"no edge answers ({', '.join(found)}); nothing was changed: is the stack up? `rankloop up`")
+    return answered

@@ -1,0 +1,125 @@
+"""Edges: told who gets which release, and read back; this machine's own, or any number of them by their admin sockets."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+from rankloop.errors import SettingsError, StackError
+from services.edge.edge import Edge
+from services.edge.slots import Slots
+from services.edge.socket import AdminSocket
+
+__all__ = ["LocalEdge", "SocketEdges"]
+
+_SECONDS: Final = 2.0
+
+
+class LocalEdge:
+    """The edge of this machine's stack.
+
+    What it is told is recorded beside it, in `slots.json` and in HAProxy's configuration, so that it starts with that
+    again. It takes no lock of the stack: who rolls back waits for nobody.
+
+    Args:
+        edge: the stack's.
+    """
+
+    NAME: Final = "local"
+    """The only edge's name."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    def names(self) -> list[str]:
+        """One."""
+        return [self.NAME]
+
+    def read(self) -> dict[str, Slots | None]:
+        """Who gets which release now; None where it does not answer."""
+        try:
+            return {self.NAME: self._edge.slots()}
+        except StackError:
+            return {self.NAME: None}
+
+    def apply(self, wanted: Slots) -> None:
+        """Makes it split so from its next request on, and records that for its next start.
+
+        Raises:
+            StackError: it does not answer, did not take a value, or the seeds would change, which takes a reload.
+        """
+        self._edge.set_slots(wanted)
+
+
+class SocketEdges:
+    """Edges on any machines, told at the same time by their admin sockets.
+
+    It does not record anything beside them: an edge that starts anew has its own configuration's weights until it is told.
+
+    Args:
+        addresses: UNIX paths, or `host:port`.
+        seeds: of the two buckets, as the edges' configurations have them: `Slots.split_seed`, `Slots.interleave_seed`.
+        seconds: the longest wait for one edge's answer.
+
+    Raises:
+        SettingsError: there is no address, or one twice.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        *,
+        seeds: tuple[int, int] = (Slots.split_seed, Slots.interleave_seed),
+        seconds: float = _SECONDS,
+    ) -> None:
+        twice = sorted({one for one in addresses if addresses.count(one) > 1})
+        if not addresses or twice:
+            raise SettingsError(
+                f"the edges are {', '.join(addresses) or 'none'}"
+                + (f", {', '.join(twice)} more than once" if twice else "")
+                + "; name each edge's admin socket once in RANKLOOP_EDGES, or leave it empty for this machine's"
+            )
+        self._sockets = {one: AdminSocket(one, seconds=seconds) for one in addresses}
+        self._seeds = Slots(split_seed=seeds[0], interleave_seed=seeds[1])
+
+    def names(self) -> list[str]:
+        """Their addresses."""
+        return list(self._sockets)
+
+    def read(self) -> dict[str, Slots | None]:
+        """Who gets which release now, by address; None where it does not answer."""
+        with ThreadPoolExecutor(len(self._sockets)) as pool:
+            return dict(zip(self._sockets, pool.map(self._read, self._sockets.values()), strict=True))
+
+    def apply(self, wanted: Slots) -> None:
+        """Makes every edge split so from its next request on, and reads each back.
+
+        Raises:
+            StackError: some did not take it, each named with why, after all were told; or the seeds would change, and
+                then none was told.
+        """
+        if replace(self._seeds, stable=wanted.stable, canary_bp=wanted.canary_bp, interleave_bp=wanted.interleave_bp) != wanted:
+            have = (self._seeds.split_seed, self._seeds.interleave_seed)
+            raise StackError(
+                f"the seeds are {have} in the edges' configurations, not {(wanted.split_seed, wanted.interleave_seed)}; "
+                "a running edge cannot change them: configure it anew and reload it"
+            )
+        with ThreadPoolExecutor(len(self._sockets)) as pool:
+            failed = list(filter(None, pool.map(lambda one: self._told(one, wanted), self._sockets.values())))
+        if failed:
+            raise StackError(f"{len(failed)} of {len(self._sockets)} edges did not take {wanted}: {'; '.join(failed)}")
+
+    def _read(self, edge: AdminSocket) -> Slots | None:
+        try:
+            return edge.weights(self._seeds)
+        except StackError:
+            return None
+
+    @staticmethod
+    def _told(edge: AdminSocket, wanted: Slots) -> str | None:
+        """Why it did not take it; None where it did."""
+        try:
+            edge.set_weights(wanted)
+        except StackError as error:
+            return f"{edge.address}: {error}"
+        return None
