@@ -17,6 +17,7 @@ from services.control.drivers.rayservice import RayServiceApi
 __all__ = ["KubeRayServer"]
 
 _TRIES: Final = 8
+_UNSEEN: Final = "not seen by KubeRay yet"
 
 
 class KubeRayServer:
@@ -58,19 +59,19 @@ class KubeRayServer:
         settled, told = time.monotonic() + self._settle, ""
         while time.monotonic() < end:
             found = self._api.read()
-            status = (
-                _told(found, slot).get("status", "NOT_STARTED") if _observed(found, generation) else "not seen by KubeRay yet"
-            )
+            own = _told(found, slot)
+            status = own.get("status", "NOT_STARTED") if _observed(found, generation) else _UNSEEN
             if status == "RUNNING" and self._release_in(slot) == release_id:
                 return
-            if status == FAILED and (_told(found, slot) != before or time.monotonic() > settled):
-                raise StackError(f"Ray Serve could not start {release_id} in slot {slot}: {reasons(_told(found, slot))}")
+            if status == FAILED and (own != before or time.monotonic() > settled):
+                raise StackError(f"Ray Serve could not start {release_id} in slot {slot}: {reasons(own)}")
             if status != told:
                 say(f"waiting for {release_id} in slot {slot}: {status.lower()}")
                 told = status
             time.sleep(self._poll)
         raise StackError(
-            f"{release_id} did not answer in slot {slot} within {seconds:.0f} s ({told}); see `kubectl describe` of the {self._api.title}"
+            f"{release_id} did not answer in slot {slot} within {seconds:.0f} s: it is {told.lower() or 'not asked'};"
+            f" see `kubectl describe` of the {self._api.title}"
         )
 
     def clear(self, slot: str, *, seconds: float) -> None:

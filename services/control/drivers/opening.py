@@ -63,9 +63,8 @@ class _Cluster(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings) -> "_Cluster":
-        told = {
-            name: str(getattr(settings, name, "")) for name in ("rayservice", "kubernetes_url", "kubernetes_account", "slots_url")
-        }
+        names = ("rayservice", "kubernetes_url", "kubernetes_account", "slots_url")
+        told = {name: str(getattr(settings, name, "")) for name in names}
         return cls(
             told["rayservice"].strip(),
             told["kubernetes_url"] or _API,

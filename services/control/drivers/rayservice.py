@@ -71,9 +71,8 @@ class RayServiceApi:
         if answer.status_code == httpx.codes.CONFLICT:
             raise Conflict(f"{self.title} was changed by somebody else meanwhile: {_message(answer)}; try again")
         if answer.is_error:
-            raise StackError(
-                f"the Kubernetes API refused {method} of {self.title} ({answer.status_code}): {_message(answer)}{self._remedy(answer)}"
-            )
+            why = f"{_message(answer)}{self._remedy(answer)}"
+            raise StackError(f"the Kubernetes API refused {method} of {self.title} ({answer.status_code}): {why}")
         return found
 
     def _authorization(self) -> dict[str, str]:

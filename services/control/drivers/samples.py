@@ -83,7 +83,7 @@ def _fits(asked: Asked, settings: Settings) -> bool:
     if asked.k > settings.max_k:
         return False
     if isinstance(asked, SearchRequest):
-        return 0 < len(asked.query.strip()) and len(asked.query) <= settings.max_query_chars
+        return bool(asked.query.strip()) and len(asked.query) <= settings.max_query_chars
     return bool(asked.user_id)
 
 
