@@ -1,0 +1,1 @@
+"""The control plane: releases, canaries, runs, and the history of all of them."""

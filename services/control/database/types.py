@@ -1,0 +1,67 @@
+"""How moments and JSON are kept, alike in SQLite and PostgreSQL, and how rows become structs."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.types import TypeEngine
+
+from rankloop.errors import ControlError
+
+__all__ = ["Moment", "decoded", "encoded", "new_id", "of_row", "utc"]
+
+_T = TypeVar("_T")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, to the microsecond: `timestamptz` in PostgreSQL, ISO 8601 of fixed width in SQLite, so that it sorts."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(27) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return None if moment is None else moment.astimezone(UTC)
+
+
+def utc(at: datetime) -> datetime:
+    """The same moment in UTC.
+
+    Raises:
+        ControlError: it says no time zone, so nobody knows which moment it is.
+    """
+    if at.tzinfo is None:
+        raise ControlError(f"the time {at.isoformat()} says no time zone; give it in UTC, such as {at.isoformat()}Z")
+    return at.astimezone(UTC)
+
+
+def encoded(value: Any) -> str:
+    """JSON; a float that is not finite becomes null, since JSON has no word for it."""
+    return msgspec.json.encode(value).decode()
+
+
+def decoded(text: str | bytes) -> Any:
+    """What `encoded` wrote."""
+    return msgspec.json.decode(text)
+
+
+def of_row(kind: type[_T], row: RowMapping | Mapping[str, Any]) -> _T:
+    """A row as the struct whose fields carry the columns' names."""
+    return msgspec.convert({str(name): value for name, value in row.items()}, kind)
+
+
+def new_id(kind: str, at: datetime) -> str:
+    """A new name that sorts by time, such as `run-20261117-140500-3fa9c1`."""
+    return f"{kind}-{utc(at):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
