@@ -13,7 +13,8 @@
     │   └── SpoolFull             there is no room for more, and the policy is to refuse
     ├── StateUnavailable          the online store does not answer in time
     ├── ControlError              the control plane refuses, or cannot do, what was asked
-    │   └── Conflict              something else changed it first, or its state does not allow it
+    │   ├── Conflict              something else changed it first, or its state does not allow it
+    │   └── Missing               there is nothing of that name
     ├── PartMissing               the other slot did not give its part of an answer
     ├── ApiError                  the service refused what the client asked, or failed
     │   └── Unavailable           no answer came, or only "later", as often as the client tried
@@ -32,6 +33,7 @@ __all__ = [
     "ContractBreach",
     "ControlError",
     "DataError",
+    "Missing",
     "ModelError",
     "NotFitted",
     "Overloaded",
@@ -148,3 +150,7 @@ class ControlError(RankloopError):
 
 class Conflict(ControlError):
     """Something else changed it first, or its state does not allow it."""
+
+
+class Missing(ControlError):
+    """There is nothing of that name."""
