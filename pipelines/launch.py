@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,11 +17,12 @@ from typing import Any, Final
 
 from monitoring.progress import EVENTS
 from pipelines.environment import RAY_ENVIRONMENT
-from pipelines.events import Event, StepRecord, read_events, summarise
+from pipelines.events import PEAKS, Event, StepRecord, last_words, read_events, summarise
 from pipelines.fingerprints import code_version, data_version
 from pipelines.history import History
 from pipelines.memory import MemoryWatch
 from rankloop.errors import RankloopError
+from rankloop.files import write_json
 
 __all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_release", "submit_release"]
 
@@ -103,7 +103,9 @@ class RunResult:
     seconds: float
 
 
-def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = lambda event: None) -> RunResult:
+def run_release(
+    order: Order, home: Path, on_event: Callable[[Event], None] = lambda event: None, *, folder: Path | None = None
+) -> RunResult:
     """Runs the release pipeline on this machine and waits for its end.
 
     What a step made is cached under `home`: an interrupted or failed run goes on where it stopped when it is
@@ -113,6 +115,7 @@ def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = la
         order: what to do.
         home: the state folder, `RANKLOOP_HOME`.
         on_event: is told each event as it happens.
+        folder: the run's own, which exists; None makes one, named by the time, below `<home>/runs`.
 
     Raises:
         PipelineFailed: a step failed.
@@ -122,7 +125,7 @@ def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = la
     parameters = order.parameters()
     inputs = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
     champion = "" if order.alone else history.champion_for(inputs)
-    folder = _run_folder(home)
+    folder = folder.resolve() if folder else _run_folder(home)
     request = {
         "parameters": parameters | {"champion": champion},
         "root": str((home / "pipelines").resolve()),
@@ -132,7 +135,7 @@ def run_release(order: Order, home: Path, on_event: Callable[[Event], None] = la
     with _process(folder, home) as process:
         events, peaks = _follow(process, folder / "events.jsonl", on_event)
     if process.returncode != 0:
-        raise PipelineFailed(_last_words(events, folder))
+        raise PipelineFailed(last_words(events, folder))
     result = _result(folder, events, peaks, time.monotonic() - started)
     deployed = next(step for step in result.steps if step.name == "deploy").facts
     history.record(folder.name, result.verdict, deployed, inputs=inputs, champion=champion)
@@ -149,7 +152,9 @@ def compile_release(file: Path) -> None:
     compiler.Compiler().compile(release, str(file))
 
 
-def submit_release(order: Order, host: str, *, champion: str = "", token: str | None = None) -> str:
+def submit_release(
+    order: Order, host: str, *, champion: str = "", token: str | None = None, namespace: str | None = None, name: str = ""
+) -> str:
     """Sends the pipeline to a KFP server.
 
     Args:
@@ -157,6 +162,8 @@ def submit_release(order: Order, host: str, *, champion: str = "", token: str | 
         host: the KFP API, such as `http://localhost:8888`.
         champion: the bundle of the release that serves there.
         token: a bearer token for the API.
+        namespace: the Kubernetes namespace, where the server has several users.
+        name: what the server shows; empty names it by the time.
 
     Returns:
         The run's id on that server.
@@ -165,8 +172,9 @@ def submit_release(order: Order, host: str, *, champion: str = "", token: str | 
 
     from pipelines.release import release
 
-    client = Client(host=host, existing_token=token)
-    run = client.create_run_from_pipeline_func(release, arguments=order.parameters() | {"champion": champion})
+    client = Client(host=host, existing_token=token, namespace=namespace or "kubeflow")
+    arguments = order.parameters() | {"champion": champion}
+    run = client.create_run_from_pipeline_func(release, arguments=arguments, run_name=name or None, namespace=namespace)
     return str(run.run_id)
 
 
@@ -224,21 +232,11 @@ def _follow(
             return events, peaks
         if events and time.monotonic() >= due:
             step = events[-1].step
-            peaks[step] = max(peaks.get(step, 0.0), watch.sample_mb())
+            if (seen := watch.sample_mb()) > peaks.get(step, 0.0):
+                peaks[step] = seen
+                write_json(file.with_name(PEAKS), peaks)
             due = time.monotonic() + _SAMPLE_SECONDS
         time.sleep(_POLL_SECONDS)
-
-
-def _last_words(events: list[Event], folder: Path) -> str:
-    log = folder / "run.log"
-    failed = [event for event in events if event.event == "failed"]
-    if failed:
-        return f"step {failed[-1].step} failed: {failed[-1].text}\n  the whole log: {log}"
-    # a step that failed before it could tell: its last error stands, indented by KFP, before KFP's own
-    lines = log.read_text(errors="replace").splitlines()
-    errors = [line.strip() for line in lines if re.match(r"\s+[\w.]*(Error|Exception|Interrupt)\b", line)]
-    tail = errors[-1] if errors else "\n".join(lines[-5:])
-    return f"the pipeline ended before its last step: {tail}\n  the whole log: {log}"
 
 
 def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds: float) -> RunResult:

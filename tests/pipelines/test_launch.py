@@ -9,8 +9,8 @@ import pytest
 import yaml
 from kfp.local import cache
 
-from pipelines.events import STEPS, Event, read_events
-from pipelines.launch import Order, PipelineFailed, _last_words, compile_release, run_release
+from pipelines.events import STEPS, Event, last_words, read_events
+from pipelines.launch import Order, PipelineFailed, compile_release, run_release
 from pipelines.local import CacheWatch
 
 ORDER = Order("contract", "")
@@ -67,7 +67,7 @@ def test_a_log_that_cannot_be_read_stops_the_run_with_the_step_and_the_reason(tm
 def test_a_step_that_dies_before_it_can_speak_is_explained_by_its_last_error(tmp_path: Path) -> None:
     lines = ("    Traceback", "    ModuleNotFoundError: No module named 'x'", "", "RuntimeError: Pipeline failed")
     (tmp_path / "run.log").write_text("\n".join(lines))
-    assert "ModuleNotFoundError: No module named 'x'" in _last_words([], tmp_path)
+    assert "ModuleNotFoundError: No module named 'x'" in last_words([], tmp_path)
 
 
 def test_a_cached_step_is_told_by_the_line_that_kfp_logs(tmp_path: Path) -> None:

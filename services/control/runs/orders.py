@@ -1,0 +1,78 @@
+"""What a run is asked to do, as it is recorded and sent over the wire."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from pipelines.launch import Order
+from rankloop.contracts import SURFACES
+from rankloop.errors import ControlError, SettingsError
+from rankloop.recipe import Recipe
+from rankloop.sources import SOURCES
+from services.settings import Settings
+
+__all__ = ["RunOrder", "known_surface"]
+
+
+class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The order of one run; two equal orders ask for the same.
+
+    Attributes:
+        source: the adapter's name.
+        path: what it reads, as the machine sees it that runs the pipeline.
+        mapping: the YAML of the `mapping` source; empty for the others.
+        recipe: fields of the recipe that differ from their defaults.
+        alone: compare with the popular baseline alone, as for a first release.
+
+    Example:
+        >>> RunOrder.of({"source": "contract", "path": "/data/log"}).fields()["alone"]
+        False
+    """
+
+    source: str
+    path: str
+    mapping: str = ""
+    recipe: dict[str, Any] = {}
+    alone: bool = False
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """The order with these fields.
+
+        Raises:
+            ControlError: a field that is none, or a value that cannot work.
+        """
+        try:
+            order = msgspec.convert(dict(fields), cls)
+            Recipe.from_mapping(order.recipe)
+        except (msgspec.ValidationError, SettingsError) as error:
+            raise ControlError(f"this order cannot be run: {error}") from error
+        if order.source not in SOURCES:
+            raise ControlError(f"source is {order.source!r}; give one of {', '.join(sorted(SOURCES))}")
+        for name, path in (("path", order.path), ("mapping", order.mapping or "/")):
+            if "://" not in path and not Path(path).is_absolute():
+                raise ControlError(f"{name} is {path!r}; give an absolute path, or an address such as s3://bucket/log")
+        return order
+
+    def fields(self) -> dict[str, Any]:
+        """As it is recorded."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    def at(self, settings: Settings) -> Order:
+        """The pipeline's order, with the addresses of one place."""
+        addresses = {"serve_api": settings.dashboard_url, "serve_url": settings.service_url, "ray_address": settings.ray_address}
+        return Order(**self.fields(), **addresses)
+
+
+def known_surface(surface: str) -> str:
+    """The surface itself.
+
+    Raises:
+        ControlError: there is none of that name.
+    """
+    if surface not in SURFACES:
+        raise ControlError(f"surface is {surface!r}; give one of {', '.join(SURFACES)}")
+    return surface

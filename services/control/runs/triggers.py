@@ -1,0 +1,226 @@
+"""What starts runs by itself: times, new data, and alerts."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from cronsim import CronSim, CronSimError
+
+from rankloop.errors import ControlError
+from services.control.answering import Missing
+from services.control.database import (
+    Database,
+    Lease,
+    Run,
+    Schedule,
+    Session,
+    Trigger,
+    Where,
+    due_schedules,
+    events,
+    put_schedule,
+    record,
+    remove_schedule,
+    schedules,
+    set_schedule_times,
+)
+from services.control.database import schedule as schedule_named
+from services.control.runs.alerts import AlertPolicy, AlertRule
+from services.control.runs.orders import RunOrder, known_surface
+from services.control.runs.queueing import queue, reason
+from services.control.runs.watching import NOTHING, Watch, version_at
+from services.control.wire import Alert
+
+__all__ = ["Triggers", "next_time"]
+
+_ITSELF: Final = "rankloop"
+_ANSWERED: Final = "alert.answered"
+
+
+def next_time(cron: str, after: datetime) -> datetime:
+    """When a cron expression comes true next, in UTC.
+
+    Args:
+        cron: five fields (minute, hour, day of the month, month, day of the week), as Debian's cron reads them.
+        after: a moment with a time zone.
+
+    Raises:
+        ControlError: it is no such expression, or never comes true.
+
+    Example:
+        >>> next_time("30 2 * * *", datetime(2026, 11, 17, 14, tzinfo=UTC)).isoformat()
+        '2026-11-18T02:30:00+00:00'
+    """
+    if len(cron.split()) != 5:
+        raise ControlError(f"cron is {cron!r}; give five fields (minute hour day month weekday), such as '30 2 * * *'")
+    try:
+        return next(CronSim(cron, after.astimezone(UTC)))
+    except CronSimError as error:
+        raise ControlError(f"cron is {cron!r}: {error}; give five fields such as '30 2 * * *'") from error
+    except StopIteration as error:
+        raise ControlError(f"cron is {cron!r}, which never comes true; give another") from error
+
+
+class Triggers:
+    """Schedules and alerts. What fires and the run it starts are one transaction, so a restart repeats and loses none.
+
+    Args:
+        database: the record.
+        clock: the present moment, UTC.
+        where: where runs run.
+        alerts: which alerts start which runs.
+        look_seconds: how often a watched path is looked at; new data starts a run at the second look that sees it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        where: Where = "local",
+        alerts: AlertPolicy | None = None,
+        look_seconds: float = 60.0,
+    ) -> None:
+        self._database, self._clock, self._where = database, clock, where
+        self._alerts = alerts or AlertPolicy()
+        self._look_every = timedelta(seconds=look_seconds)
+        self._watch = Watch()
+
+    def schedules(self) -> list[Schedule]:
+        """Every schedule, by name."""
+        with self._database.read() as session:
+            return schedules(session)
+
+    def schedule(self, name: str) -> Schedule:
+        """One schedule.
+
+        Raises:
+            Missing: there is none of that name.
+        """
+        with self._database.read() as session:
+            return _known(session, name)
+
+    def put(
+        self,
+        name: str,
+        order: dict[str, Any],
+        *,
+        surface: str,
+        cron: str | None = None,
+        watch: str | None = None,
+        enabled: bool = True,
+        who: str,
+        why: str = "",
+    ) -> Schedule:
+        """Makes or replaces a schedule: by time, or by new data. What lies at a watched path now is not new.
+
+        Raises:
+            ControlError: the order, the expression or the surface cannot work, or not exactly one of cron and watch is given.
+        """
+        if (cron is None) == (watch is None):
+            raise ControlError(f"schedule {name!r} needs either cron or watch; give one of them")
+        now, fields = self._clock(), RunOrder.of(order).fields()
+        due = next_time(cron, now) if cron else now + self._look_every
+        version = None if watch is None else version_at(watch, fields)
+        with self._database.begin() as session:
+            return put_schedule(
+                session,
+                name=name,
+                surface=known_surface(surface),
+                order=fields,
+                cron=cron,
+                watch=watch,
+                watched_version=version,
+                enabled=enabled,
+                next_at=due,
+                who=who,
+                why=reason(why, who),
+                at=now,
+            )
+
+    def remove(self, name: str, *, who: str, why: str = "") -> None:
+        """Removes a schedule; runs it started go on.
+
+        Raises:
+            Missing: there is none of that name.
+        """
+        with self._database.begin() as session:
+            _known(session, name)
+            remove_schedule(session, name, who=who, why=reason(why, who), at=self._clock())
+
+    def tick(self, lease: Lease | None = None) -> None:
+        """Starts the runs of every schedule whose time has come; one for all the times missed while nobody led."""
+        with self._database.read() as session:
+            due = due_schedules(session, self._clock())
+        failed: list[Exception] = []
+        for one in due:
+            try:
+                self._fire(one, lease)
+            except (ControlError, OSError) as error:
+                failed.append(error)
+                self._put_off(one, lease)
+        if failed:
+            raise ControlError("; ".join(str(error) for error in failed))
+
+    def answer(self, alerts: Iterable[Alert], *, who: str = "alertmanager") -> list[Run]:
+        """Starts the runs that the policy has for these alerts; the same alert at most once within its window.
+
+        Returns:
+            The runs, without those of alerts that were answered before.
+
+        Raises:
+            ControlError: a rule cannot work for its alert.
+        """
+        with self._database.begin() as session:
+            asked = [(alert, rule) for alert in alerts if (rule := self._alerts.rule_for(alert))]
+            return [run for alert, rule in asked if (run := self._answered(session, alert, rule, who))]
+
+    def _answered(self, session: Session, alert: Alert, rule: AlertRule, who: str) -> Run | None:
+        now, name = self._clock(), alert.labels["alertname"]
+        subject = alert.fingerprint or " ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()))
+        since = now - timedelta(seconds=rule.window_seconds)
+        if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
+            return None
+        said = alert.annotations.get("summary") or alert.annotations.get("description") or "it says no more"
+        why = f"alert {name} fires: {said}"
+        run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, why)
+        facts = {"alert": name, "labels": alert.labels, "run_id": run.run_id}
+        record(session, kind=_ANSWERED, subject=subject, who=who, why=why, at=now, facts=facts)
+        return run
+
+    def _fire(self, one: Schedule, lease: Lease | None) -> None:
+        now = self._clock()
+        if one.cron:
+            due: Trigger = "schedule"
+            why, version, following = f"schedule {one.name}: {one.cron}", None, next_time(one.cron, now)
+        else:
+            due, following = "new data", now + self._look_every
+            why, version = f"schedule {one.name}: new data at {one.watch}", self._settled(one)
+        fires = one.cron is not None or version is not None
+        with self._database.begin(lease) as session:
+            if fires:
+                self._queue(session, one.order, one.surface, due, _ITSELF, why)
+            last = now if fires else one.last_at
+            set_schedule_times(session, one.schedule_id, next_at=following, last_at=last, watched_version=version)
+
+    def _settled(self, one: Schedule) -> str | None:
+        """The version of new data that has settled; None where nothing is new."""
+        version = version_at(one.watch or "", one.order)
+        stable = self._watch.settled(one.schedule_id, version)
+        return version if stable and version not in (NOTHING, one.watched_version) else None
+
+    def _put_off(self, one: Schedule, lease: Lease | None) -> None:
+        following = self._clock() + self._look_every
+        with self._database.begin(lease) as session:
+            set_schedule_times(session, one.schedule_id, next_at=following, last_at=one.last_at)
+
+    def _queue(self, session: Session, order: dict[str, Any], surface: str, trigger: Trigger, who: str, why: str) -> Run:
+        own = RunOrder.of(order)
+        return queue(session, own, surface=surface, trigger=trigger, where=self._where, who=who, why=why, at=self._clock())
+
+
+def _known(session: Session, name: str) -> Schedule:
+    try:
+        return schedule_named(session, name)
+    except ControlError as error:
+        raise Missing(str(error)) from error

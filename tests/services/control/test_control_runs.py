@@ -1,0 +1,409 @@
+"""The queue of runs, with real processes: a small program takes the pipeline's place and speaks as it does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from monitoring.progress import EVENTS
+from pipelines.events import STEPS
+from rankloop.errors import Conflict, ControlError
+from services.control.answering import Missing
+from services.control.database import Database, Run, events, open_database
+from services.control.runs import LocalLauncher, Runs
+from services.settings import Settings
+
+PIPELINE = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+from monitoring.progress import step
+from pipelines.detached import claim, write_end
+
+folder = Path(sys.argv[1])
+data = Path(json.loads((folder / "order.json").read_text())["order"]["path"])
+if (data / "mute").exists():
+    sys.exit("it cannot even begin")
+if not claim(folder):
+    sys.exit()
+sys.stdout = (folder / "run.log").open("a", buffering=1)
+with (data / "begun").open("a") as file:
+    file.write(folder.name + "\\n")
+if (data / "child").exists():
+    subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"])
+for name in ("ingest", "build_features", "train_retrievers"):
+    print(f"05:21:17.914 - INFO - Executing task '{name.replace('_', '-')}'")
+    if (data / f"{name}.made").exists():
+        with open(os.environ["RANKLOOP_EVENTS"], "a") as file:
+            file.write(json.dumps({"step": name, "event": "cached", "text": "", "at": 0.0}) + "\\n")
+        continue
+    try:
+        with step(name) as say:
+            say("works", rows=3)
+            while (data / f"hold-{name}").exists():
+                time.sleep(0.02)
+            if (data / f"fail-{name}").exists():
+                raise ValueError("no more rows")
+    except ValueError as error:
+        write_end(folder, "failed", error=f"step {name} failed: {error}")
+        sys.exit(1)
+    (data / f"{name}.made").touch()
+write_end(folder, "succeeded", verdict="pass", release_id="r1")
+"""
+
+CONTROL = """
+import json, sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from services.control.database import open_database
+from services.control.runs import LocalLauncher, Runs
+from services.settings import Settings
+
+home, url, program = sys.argv[1:]
+settings = Settings.read(home=home, stop_seconds=0.5)
+launcher = LocalLauncher(settings, command=(sys.executable, program))
+runs = Runs(open_database(url), settings, clock=lambda: datetime.now(UTC), launcher=launcher)
+while True:
+    runs.tick()
+    time.sleep(0.05)
+"""
+
+
+class Place:
+    """A home, a record, and data that says how the program behaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.data, self.program = folder / "home", folder / "data", folder / "pipeline.py"
+        for own in (self.home, self.data):
+            own.mkdir()
+        self.program.write_text(PIPELINE)
+        self.url = f"sqlite:///{folder / 'record.db'}"
+        self.settings = Settings.read(home=str(self.home), stop_seconds=0.5)
+        self.database: Database = open_database(self.url)
+        self.runs = self.control()
+        self.begun: list[subprocess.Popen[bytes]] = []
+
+    def control(self) -> Runs:
+        """A control plane that knows nothing but the record."""
+        launcher = LocalLauncher(self.settings, command=(sys.executable, str(self.program)))
+        return Runs(self.database, self.settings, clock=lambda: datetime.now(UTC), launcher=launcher)
+
+    def process(self) -> subprocess.Popen[bytes]:
+        """The same in a process of its own."""
+        one = subprocess.Popen([sys.executable, "-c", CONTROL, str(self.home), self.url, str(self.program)])
+        self.begun.append(one)
+        return one
+
+    def says(self, *names: str) -> None:
+        for name in names:
+            (self.data / name).touch()
+
+    def unsays(self, *names: str) -> None:
+        for name in names:
+            (self.data / name).unlink()
+
+    def start(self, *, surface: str = "job_feed", seed: int = 7, runs: Runs | None = None) -> Run:
+        order = {"source": "contract", "path": str(self.data), "recipe": {"seed": seed}}
+        return (runs or self.runs).start(order, surface=surface, who="ada", why="a test")
+
+    def until(self, holds: Callable[[], Any], what: str, *, runs: Runs | None = None, ticks: bool = True) -> None:
+        end = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < end, f"waited too long until {what}: {self.runs.runs()} {(runs or self.runs).faults()}"
+            if ticks:
+                (runs or self.runs).tick()
+            time.sleep(0.03)
+
+    def until_state(self, run: Run, state: str, **more: Any) -> Run:
+        self.until(lambda: self.runs.run(run.run_id).state == state, f"{run.run_id} is {state}", **more)
+        return self.runs.run(run.run_id)
+
+    def until_at(self, run: Run, step: str, **more: Any) -> None:
+        holds = lambda: any(own.name == step and own.state == "running" for own in self.runs.steps(run.run_id))  # noqa: E731
+        self.until(holds, f"{step} runs", **more)
+
+    def processes(self) -> list[psutil.Process]:
+        return [own for own in psutil.process_iter() if _events(own).startswith(str(self.home.resolve()))]
+
+    def begins(self) -> list[str]:
+        file = self.data / "begun"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def kinds(self, run: Run) -> list[str]:
+        with self.database.read() as session:
+            return [event.kind for event in reversed(events(session, subject=run.run_id))]
+
+
+def _events(process: psutil.Process) -> str:
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else process.environ().get(EVENTS, "")
+    except (psutil.Error, OSError):
+        return ""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    one = Place(tmp_path)
+    yield one
+    for process in one.begun:
+        process.kill()
+        process.wait()
+    for left in one.processes():
+        left.kill()
+    one.database.close()
+
+
+def test_a_run_ends_with_what_its_pipeline_made_and_every_change_is_an_event(place: Place) -> None:
+    run = place.start()
+    assert (run.state, run.who, run.why, run.order["alone"]) == ("queued", "ada", "a test", False)
+    ended = place.until_state(run, "succeeded")
+    assert (ended.verdict, ended.release_id, ended.error) == ("pass", "r1", None)
+    assert ended.created_at <= ended.started_at <= ended.ended_at  # type: ignore[operator]
+    kinds = place.kinds(run)
+    assert (kinds[0], kinds[1], kinds[-1]) == ("run.queued", "run.running", "run.succeeded")
+
+
+def test_the_steps_are_told_while_they_run_and_after(place: Place) -> None:
+    place.says("hold-build_features")
+    run = place.start()
+    assert {step.state for step in place.runs.steps(run.run_id)} == {"waiting"}
+    place.until_at(run, "build_features")
+    steps = {step.name: step for step in place.runs.steps(run.run_id)}
+    assert list(steps) == list(STEPS)
+    assert (steps["ingest"].state, steps["build_features"].state, steps["deploy"].state) == ("done", "running", "waiting")
+    assert (steps["ingest"].said, steps["ingest"].facts) == (["works"], {"rows": 3})
+    assert steps["build_features"].seconds > 0
+    assert steps["ingest"].peak_mb > 0
+    place.unsays("hold-build_features")
+    place.until_state(run, "succeeded")
+    assert [step.state for step in place.runs.steps(run.run_id)] == ["done"] * 3 + ["skipped"] * 4
+
+
+def test_a_log_is_read_in_parts_by_step(place: Place) -> None:
+    place.says("hold-build_features")
+    run = place.start()
+    place.until_at(run, "build_features")
+    first = place.runs.log(run.run_id)
+    assert first.text.splitlines()[:3] == [
+        "05:21:17.914 - INFO - Executing task 'ingest'",
+        "ingest: starts",
+        "ingest: works",
+    ]
+    place.unsays("hold-build_features")
+    place.until_state(run, "succeeded")
+    rest = place.runs.log(run.run_id, after=first.next)
+    assert rest.text.endswith("train_retrievers: done\n")
+    assert place.runs.log(run.run_id, after=rest.next) == ("", rest.next)
+    own = place.runs.log(run.run_id, "build_features").text.splitlines()
+    assert [line.split(":")[0] for line in own[1:]] == ["build_features"] * 3
+
+
+def test_two_starts_at_once_for_one_surface_and_one_runs(place: Place) -> None:
+    place.says("hold-ingest")
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(lambda seed: place.start(seed=seed), (1, 2))
+    place.until(lambda: len(place.runs.runs(state="running")) == 1 and place.begins(), "one runs")
+    for _ in range(3):
+        place.runs.tick()
+    assert {place.runs.run(run.run_id).state for run in (first, second)} == {"running", "queued"}
+    place.unsays("hold-ingest")
+    place.until_state(first, "succeeded")
+    place.until_state(second, "succeeded")
+    assert sorted(place.begins()) == sorted([first.run_id, second.run_id])
+
+
+def test_runs_of_two_surfaces_run_beside_each_other(place: Place) -> None:
+    place.says("hold-ingest")
+    place.start(surface="job_feed")
+    place.start(surface="job_search")
+    place.until(lambda: len(place.runs.runs(state="running")) == 2, "both run")
+    place.unsays("hold-ingest")
+    place.until(lambda: len(place.runs.runs(state="succeeded")) == 2, "both end")
+
+
+def test_an_order_that_waits_already_is_not_queued_twice(place: Place) -> None:
+    with ThreadPoolExecutor(4) as many:
+        names = {run.run_id for run in many.map(lambda _: place.start(seed=3), range(8))}
+    assert len(names) == 1
+    assert place.start(seed=4).run_id not in names
+    assert place.start(seed=3, surface="job_search").run_id not in names
+
+
+def test_a_run_that_waits_is_cancelled_at_once(place: Place) -> None:
+    run = place.runs.cancel(place.start().run_id, "bob", "not today")
+    assert (run.state, run.error) == ("cancelled", "cancelled by bob: not today")
+    place.runs.tick()
+    assert place.begins() == []
+    assert {step.state for step in place.runs.steps(run.run_id)} == {"skipped"}
+    with pytest.raises(Conflict, match="is cancelled"):
+        place.runs.cancel(run.run_id, "bob")
+
+
+def test_cancelling_leaves_no_process_even_one_that_will_not_listen(place: Place) -> None:
+    place.says("hold-build_features", "child")
+    run = place.start()
+    place.until_at(run, "build_features")
+    assert len(place.processes()) == 2
+    place.runs.cancel(run.run_id, "bob", "wrong data")
+    assert place.processes() == []
+    steps = {step.name: step.state for step in place.runs.steps(run.run_id)}
+    assert (steps["ingest"], steps["build_features"], steps["deploy"]) == ("done", "stopped", "skipped")
+    place.runs.tick()
+    assert place.runs.run(run.run_id).state == "cancelled"
+
+
+def test_what_a_killed_control_plane_left_of_a_cancelled_run_is_ended_by_the_next_one(place: Place) -> None:
+    place.says("hold-ingest", "child")
+    run = place.start()
+    place.until_at(run, "ingest")
+
+    class Killed(Exception):
+        """The process ends here."""
+
+    def kill(*_: Any, **__: Any) -> bool:
+        raise Killed
+
+    place.runs._launcher.end = kill  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        place.runs.cancel(run.run_id, "bob")
+    waiting = place.start(seed=2)
+    assert len(place.processes()) == 2
+    after = place.control()
+    place.unsays("child")
+    place.until_state(waiting, "running", runs=after)
+    assert [own for own in place.processes() if run.run_id in _events(own)] == []
+
+
+def test_a_failed_run_is_retried_from_the_step_that_failed(place: Place) -> None:
+    place.says("fail-build_features")
+    run = place.until_state(place.start(), "failed")
+    assert run.error == "step build_features failed: no more rows"
+    place.unsays("fail-build_features")
+    again = place.runs.retry(run.run_id, "ada", "the rows are back")
+    assert (again.retry_of, again.order) == (run.run_id, run.order)
+    assert place.runs.retry(run.run_id, "ada").run_id == again.run_id
+    place.until_state(again, "succeeded")
+    assert [step.state for step in place.runs.steps(again.run_id)][:3] == ["cached", "done", "done"]
+    with pytest.raises(Conflict, match="succeeded"):
+        place.runs.retry(again.run_id, "ada")
+
+
+def test_a_run_goes_on_while_the_control_plane_is_killed_and_is_found_again(place: Place) -> None:
+    place.says("hold-build_features")
+    run = place.start()
+    control = place.process()
+    place.until_at(run, "build_features", ticks=False)
+    place.until(lambda: place.runs.run(run.run_id).pid, "its process is noted", ticks=False)
+    os.kill(control.pid, signal.SIGKILL)
+    control.wait()
+    noted = place.runs.run(run.run_id)
+    assert psutil.Process(noted.pid).is_running()
+    place.process()
+    time.sleep(0.3)
+    assert place.runs.run(run.run_id).state == "running"
+    place.unsays("hold-build_features")
+    ended = place.until_state(run, "succeeded", ticks=False)
+    assert ended.pid == noted.pid
+    assert place.begins() == [run.run_id]
+
+
+def test_a_run_that_ended_while_no_control_plane_was_there_is_read_from_its_folder(place: Place) -> None:
+    place.says("hold-ingest")
+    run = place.start()
+    place.until_at(run, "ingest")
+    place.unsays("hold-ingest")
+    place.until(lambda: not place.processes(), "its process is gone", ticks=False)
+    after = place.control()
+    after.tick()
+    assert after.run(run.run_id).state == "succeeded"
+
+
+def test_a_run_whose_start_could_not_be_noted_runs_once(place: Place) -> None:
+    place.says("hold-ingest")
+    run = place.start()
+    place.runs.tick()  # it is started, and most likely not claimed
+    after = place.control()
+    after.tick()  # started once more
+    place.until_at(run, "ingest", runs=after)
+    place.until(lambda: len(place.processes()) == 1, "one is left", runs=after)
+    place.unsays("hold-ingest")
+    place.until_state(run, "succeeded", runs=after)
+    assert place.begins() == [run.run_id]
+
+
+def test_a_run_whose_process_vanishes_is_lost_with_its_last_words_and_how_to_retry(place: Place) -> None:
+    place.says("hold-build_features", "child")
+    run = place.start()
+    place.until_at(run, "build_features")
+    place.until(lambda: place.runs.run(run.run_id).pid, "its process is noted")
+    os.kill(place.runs.run(run.run_id).pid or 0, signal.SIGKILL)
+    lost = place.until_state(run, "lost")
+    assert f"its process {lost.pid} vanished without an end" in str(lost.error)
+    assert "build_features: works" in str(lost.error)
+    assert f"rankloop runs retry {run.run_id}" in str(lost.error)
+    place.until(lambda: not place.processes(), "what it left is ended, too")
+    place.unsays("hold-build_features")
+    again = place.runs.retry(run.run_id, "ada")
+    assert again.why == f"{run.run_id} was lost"
+    place.until_state(again, "succeeded")
+
+
+def test_another_process_with_the_same_id_is_not_taken_for_the_run(place: Place) -> None:
+    place.says("hold-ingest")
+    run = place.start()
+    place.until_at(run, "ingest")
+    place.until(lambda: place.runs.run(run.run_id).pid, "its process is noted")
+    file = place.home / "runs" / run.run_id / "process.json"
+    owner = json.loads(file.read_text())
+    file.write_text(json.dumps(owner | {"started": owner["started"] - 3600}))
+    after = place.control()
+    after.tick()
+    assert after.run(run.run_id).state == "lost"
+
+
+def test_a_program_that_cannot_begin_is_lost_with_what_it_said(place: Place) -> None:
+    place.says("mute")
+    lost = place.until_state(place.start(), "lost")
+    assert "it said last: it cannot even begin" in str(lost.error)
+
+
+def test_a_program_that_is_not_there_fails_the_run(place: Place) -> None:
+    launcher = LocalLauncher(place.settings, command=("/there/is/none",))
+    runs = Runs(place.database, place.settings, clock=lambda: datetime.now(UTC), launcher=launcher)
+    run = place.start(runs=runs)
+    runs.tick()
+    failed = runs.run(run.run_id)
+    assert (failed.state, "could not be started" in str(failed.error)) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"source": "nowhere"}, "give one of contract"),
+        ({"path": "log"}, "absolute"),
+        ({"recipe": {"trails": 3}}, "cannot be run"),
+        ({"shape": 1}, "unknown field"),
+        ({"path": 3}, "str"),
+    ],
+)
+def test_an_order_that_cannot_work_is_refused(place: Place, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ControlError, match=says):
+        place.runs.start({"source": "contract", "path": "/data", **change}, who="ada")
+    assert place.runs.runs() == []
+
+
+def test_a_surface_or_a_run_that_is_not_there_is_refused(place: Place) -> None:
+    with pytest.raises(ControlError, match="talent_search"):
+        place.start(surface="moon")
+    for ask in (place.runs.run, place.runs.steps, place.runs.log, lambda name: place.runs.cancel(name, "ada")):
+        with pytest.raises(Missing, match="no run 'run-0'"):
+            ask("run-0")
