@@ -131,7 +131,7 @@ def connect(url: str) -> Engine:
     parsed = _parsed(url)
     common: dict[str, Any] = {"hide_parameters": True, "json_serializer": encoded, "json_deserializer": decoded}
     if parsed.get_backend_name() == "sqlite":
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database or ""))
         engine = create_engine(parsed, connect_args={"timeout": _WAIT_SECONDS}, **common)
         event.listen(engine, "connect", _prepare_sqlite)
     else:
@@ -154,6 +154,13 @@ def _parsed(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise SettingsError(f"the database's URL names no file, so nothing would be remembered; {usual}")
     return parsed
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ControlError(f"the record's folder cannot be made: {error}; set RANKLOOP_HOME to a folder of your own") from error
 
 
 def _postgres_options() -> dict[str, Any]:
@@ -180,12 +187,12 @@ def told(url: str) -> Iterator[None]:
     """The database's errors as `ControlError`, in one line, and without its password."""
     try:
         yield
-    except DBAPIError as error:
-        raise ControlError(f"the record at {url} refuses or does not answer: {_one_line(error)}; see that it runs") from None
+    except (DBAPIError, sqlite3.Error) as error:
+        raise ControlError(f"the record at {url} refuses, or does not answer: {_one_line(error)}") from None
     except SQLAlchemyError as error:
         raise ControlError(f"the record at {url} cannot do what was asked: {_one_line(error)}") from error
 
 
-def _one_line(error: SQLAlchemyError) -> str:
+def _one_line(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     return " ".join(str(cause).split())
