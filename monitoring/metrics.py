@@ -6,7 +6,17 @@ from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-__all__ = ["SERIES", "CuratorMetrics", "EventMetrics", "HttpMetrics", "Metrics", "Series", "ShadowMetrics", "SpoolMetrics"]
+__all__ = [
+    "SERIES",
+    "CuratorMetrics",
+    "EventMetrics",
+    "HttpMetrics",
+    "Metrics",
+    "Series",
+    "ShadowMetrics",
+    "SpoolMetrics",
+    "TallyMetrics",
+]
 
 
 class Series(NamedTuple):
@@ -103,6 +113,31 @@ SERIES: Final[dict[str, Series]] = {
     "rankloop_shadow_latency_seconds": Series(
         "histogram", "Time of an answer: the engine's as logged where slot is stable, over HTTP where it is other.", ("slot",)
     ),
+    "rankloop_tally_units": Series("gauge", "Distinct people a slot showed lists to in the phase.", ("slot",)),
+    "rankloop_tally_lists": Series("gauge", "Lists a slot showed in the phase.", ("slot",)),
+    "rankloop_tally_moments": Series(
+        "gauge",
+        "Of a metric, over the people of a slot in the phase: units, x, y, xx, yy, xy of a numerator x and a denominator y.",
+        ("slot", "metric", "moment"),
+    ),
+    "rankloop_tally_latency_lists": Series(
+        "gauge", "Lists of the phase for which the engine took at most so many seconds.", ("slot", "le")
+    ),
+    "rankloop_tally_coverage_items": Series(
+        "gauge",
+        "Distinct items that equally many people saw: places, canary, stable, variance (of the difference).",
+        ("of",),
+    ),
+    "rankloop_tally_release_info": Series(
+        "gauge", "1 for the release that the tally counts in a slot; role is stable or canary.", ("slot", "role", "release_id")
+    ),
+    "rankloop_tally_canary_ratio": Series("gauge", "Share of the units that the canary has."),
+    "rankloop_tally_phase_start_timestamp_seconds": Series("gauge", "Since when the tally counts, Unix time."),
+    "rankloop_tally_lag_seconds": Series("gauge", "Time since everything in the spools was in the tally."),
+    "rankloop_lists_total": Series("counter", "Lists that count for a slot.", ("slot", "surface")),
+    "rankloop_outcomes_total": Series(
+        "counter", "First outcomes of each kind of an item in a list that counts for a slot.", ("slot", "surface", "kind")
+    ),
 }
 """Name to declaration; the tests and the docs list exactly these."""
 
@@ -159,6 +194,24 @@ class ShadowMetrics(ProcessMetrics):
         self.rbo = self._histogram("rankloop_shadow_rbo_ratio", _SHARES)
         self.shift = self._histogram("rankloop_shadow_score_shift_ratio", _SHIFTS)
         self.latency = self._histogram("rankloop_shadow_latency_seconds")
+
+
+class TallyMetrics(ProcessMetrics):
+    """Those of the tally."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.units = self._gauge("rankloop_tally_units")
+        self.lists = self._gauge("rankloop_tally_lists")
+        self.moments = self._gauge("rankloop_tally_moments")
+        self.latency = self._gauge("rankloop_tally_latency_lists")
+        self.coverage = self._gauge("rankloop_tally_coverage_items")
+        self.release = self._gauge("rankloop_tally_release_info")
+        self.canary_share = self._gauge("rankloop_tally_canary_ratio")
+        self.phase_start = self._gauge("rankloop_tally_phase_start_timestamp_seconds")
+        self.lag = self._gauge("rankloop_tally_lag_seconds")
+        self.all_lists = self._counter("rankloop_lists_total")
+        self.outcomes = self._counter("rankloop_outcomes_total")
 
 
 class HttpMetrics(ProcessMetrics):

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitoring.metrics import SERIES, CuratorMetrics, EventMetrics, Metrics, ShadowMetrics
+from monitoring.metrics import SERIES, CuratorMetrics, EventMetrics, Metrics, ShadowMetrics, TallyMetrics
 
 
 def test_exactly_the_declared_series_are_exported() -> None:
-    texts = [kind(process=False).text().decode() for kind in (Metrics, EventMetrics, CuratorMetrics, ShadowMetrics)]
+    kinds = (Metrics, EventMetrics, CuratorMetrics, ShadowMetrics, TallyMetrics)
+    texts = [kind(process=False).text().decode() for kind in kinds]
     found = [own for text in texts for own in text_string_to_metric_families(text)]
     families = {own.name: own.type for own in found if not own.name.endswith("_created")}  # the format's own, of a count's birth
     assert families == {name.removesuffix("_total"): series.kind for name, series in SERIES.items()}
@@ -18,7 +19,7 @@ def test_exactly_the_declared_series_are_exported() -> None:
 
 @pytest.mark.parametrize("name", SERIES)
 def test_a_name_says_its_unit_and_only_counters_are_totals(name: str) -> None:
-    assert re.fullmatch(r"rankloop_[a-z_]+_(total|seconds|info|items|bytes|ratio)", name)
+    assert re.fullmatch(r"rankloop_[a-z_]+_(total|seconds|info|items|bytes|ratio|units|lists|moments)", name)
     assert name.endswith("_total") == (SERIES[name].kind == "counter")
 
 
