@@ -1,5 +1,6 @@
-"""Which of two releases people prefer, from what they do with lists that hold both."""
+"""What people do with two releases, and what can be said of it whenever one looks."""
 
+from rankloop.experiment.counting import Counts, Rates, rate_bounds, rate_ratio_bounds
 from rankloop.experiment.interleaving import (
     Credits,
     Interleaved,
@@ -10,14 +11,31 @@ from rankloop.experiment.interleaving import (
     preference,
     team_draft,
 )
+from rankloop.experiment.rarefaction import Rarefied, rarefied_difference, rarefy
+from rankloop.experiment.ratio import Difference, ratio_difference
+from rankloop.experiment.sample_ratio import SampleRatio, sample_ratio
+from rankloop.experiment.sequential import AlwaysValid, always_valid
 
 __all__ = [
+    "AlwaysValid",
+    "Counts",
     "Credits",
+    "Difference",
     "Interleaved",
     "Preference",
+    "Rarefied",
+    "Rates",
+    "SampleRatio",
+    "always_valid",
     "credit",
     "draft_seed",
     "experiment_seed",
     "preference",
+    "rarefied_difference",
+    "rarefy",
+    "rate_bounds",
+    "rate_ratio_bounds",
+    "ratio_difference",
+    "sample_ratio",
     "team_draft",
 ]
