@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 __all__ = [
     "SERIES",
+    "ControlMetrics",
     "CuratorMetrics",
     "EventMetrics",
     "HttpMetrics",
@@ -138,6 +139,19 @@ SERIES: Final[dict[str, Series]] = {
     "rankloop_outcomes_total": Series(
         "counter", "First outcomes of each kind of an item in a list that counts for a slot.", ("slot", "surface", "kind")
     ),
+    "rankloop_control_leader_info": Series("gauge", "1 in the control plane whose loop runs, 0 in those that wait."),
+    "rankloop_control_tick_timestamp_seconds": Series("gauge", "When the loop's last round ended, Unix time."),
+    "rankloop_control_fault_info": Series("gauge", "1 for each part that is not well; in the leader's series alone.", ("part",)),
+    "rankloop_canary_info": Series(
+        "gauge", "1 for the canary under way, by the release on trial and where it stands.", ("release_id", "status")
+    ),
+    "rankloop_canary_weight_ratio": Series("gauge", "Share of the units that the record gives the canary."),
+    "rankloop_canary_decisions_total": Series(
+        "counter", "Decisions on canaries in the record since this process began: continue, advance, hold and so on.", ("action",)
+    ),
+    "rankloop_runs_total": Series(
+        "counter", "Runs of the pipeline that came to a state since this process began.", ("surface", "state")
+    ),
 }
 """Name to declaration; the tests and the docs list exactly these."""
 
@@ -221,6 +235,20 @@ class HttpMetrics(ProcessMetrics):
         super().__init__(process=process)
         self.requests = self._counter("rankloop_http_requests_total")
         self.request_seconds = self._histogram("rankloop_http_request_duration_seconds")
+
+
+class ControlMetrics(HttpMetrics):
+    """Those of the control plane."""
+
+    def __init__(self, *, process: bool = True) -> None:
+        super().__init__(process=process)
+        self.leader = self._gauge("rankloop_control_leader_info")
+        self.tick = self._gauge("rankloop_control_tick_timestamp_seconds")
+        self.faults = self._gauge("rankloop_control_fault_info")
+        self.canary = self._gauge("rankloop_canary_info")
+        self.canary_share = self._gauge("rankloop_canary_weight_ratio")
+        self.decisions = self._counter("rankloop_canary_decisions_total")
+        self.runs = self._counter("rankloop_runs_total")
 
 
 class SpoolMetrics(HttpMetrics):

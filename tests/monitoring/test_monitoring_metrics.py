@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitoring.metrics import SERIES, CuratorMetrics, EventMetrics, Metrics, ShadowMetrics, TallyMetrics
+from monitoring.metrics import SERIES, ControlMetrics, CuratorMetrics, EventMetrics, Metrics, ShadowMetrics, TallyMetrics
 
 
 def test_exactly_the_declared_series_are_exported() -> None:
-    kinds = (Metrics, EventMetrics, CuratorMetrics, ShadowMetrics, TallyMetrics)
+    kinds = (Metrics, EventMetrics, CuratorMetrics, ShadowMetrics, TallyMetrics, ControlMetrics)
     texts = [kind(process=False).text().decode() for kind in kinds]
     found = [own for text in texts for own in text_string_to_metric_families(text)]
     families = {own.name: own.type for own in found if not own.name.endswith("_created")}  # the format's own, of a count's birth
