@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 import msgspec
 import yaml
 
-from rankloop.canary.observation import METRICS
 from rankloop.errors import SettingsError
 
 __all__ = ["GUARDS", "Guard", "Objective", "Policy"]
@@ -56,12 +55,14 @@ GUARDS: Final[Mapping[str, Guard]] = {
 }
 """The guardrails of the default policy, and with them every metric that can be one."""
 
+_OBJECTIVES: Final = ("apply_rate", "ctr@10", "ndcg@10")
+
 
 class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a promotion must show beyond the guardrails."""
 
     metric: str = "apply_rate"
-    """One of `METRICS` of which more is better."""
+    """apply_rate, ctr@10 or ndcg@10."""
 
     aim: Literal["not worse", "better"] = "not worse"
     """`better` promotes only what is surely above stable."""
@@ -175,10 +176,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise _wrong(f"min_units is {self.min_units}; fewer than 2 units have no interval")
         if not 0 < self.alpha < 0.5 or not 0 < self.alpha_split < 0.5:
             raise _wrong(f"alpha {self.alpha} and alpha_split {self.alpha_split} are chances in (0, 0.5)")
-        if self.objective.metric not in METRICS or not 0 < self.objective.rule_out < 1:
+        if self.objective.metric not in _OBJECTIVES or not 0 < self.objective.rule_out < 1:
             raise _wrong(
                 f"objective {self.objective.metric} with rule_out {self.objective.rule_out}: "
-                f"one of {', '.join(METRICS)}, and a share in (0, 1)"
+                f"one of {', '.join(_OBJECTIVES)}, and a share in (0, 1)"
             )
         if unknown := sorted(set(self.guards) - set(GUARDS)):
             raise _wrong(f"there is no guardrail {unknown[0]!r}; there are {', '.join(GUARDS)}")
