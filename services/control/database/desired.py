@@ -150,9 +150,10 @@ def serving_at(session: Session, at: datetime) -> list[Serving]:
 
 def _check(session: Session, new: Desired) -> None:
     slots = new.slots()
-    asked = {slots.stable: BUCKETS - new.canary_bp, slots.idle: new.canary_bp + new.interleave_bp}
+    something = new.blue is not None or new.green is not None
+    asked = {slots.stable: (BUCKETS - new.canary_bp) * something, slots.idle: new.canary_bp + new.interleave_bp}
     for slot, share in asked.items():
-        if share and new.release(slot) is None and new.version > 1:
+        if share and new.release(slot) is None:
             raise ControlError(f"slot {slot} shall have {share} basis points of the units and holds no release; fill it first")
     wanted = {name for name in (new.blue, new.green) if name is not None}
     own = tables.releases.c.release_id
