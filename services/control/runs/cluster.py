@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -103,16 +103,19 @@ class KfpLauncher:
     def look(self, run: Run) -> Ended | None:
         try:
             found = self._get(run.external_id)
-        except _Unknown as error:
-            return Ended("lost", error=f"{error}; somebody removed it there")
+        except _Unknown as unknown:
+            return Ended("lost", error=f"{unknown}; somebody removed it there")
         state = _ENDS.get(found.state or "")
         if state is None:
             return None
         failed = [task for task in _tasks(found) if task.state == "FAILED" and _step(task) in STEPS]
-        named = [f"step {_step(task)} failed: {_message(task.error)}" for task in failed]
-        error = "\n".join(named) or _message(found.error) if state == "failed" else ""
+        # servers of today leave a task's own error empty
+        where = f"see `rankloop runs log {run.run_id} STEP`"
+        named = [f"step {_step(task)} failed: {_message(task.error) or where}" for task in failed]
+        error = "\n".join(named) or _message(found.error) or where
         deployed = any(_step(task) == "deploy" and task.state == "SUCCEEDED" for task in _tasks(found))
-        return Ended(state, verdict="pass" if deployed else None, error=error, at=found.finished_at)
+        at = found.finished_at.astimezone(UTC) if found.finished_at else None
+        return Ended(state, verdict="pass" if deployed else None, error=error if state == "failed" else "", at=at)
 
     def end(self, run: Run, *, kill: bool) -> bool:
         external_id = run.external_id or self._named(run.run_id)
@@ -156,7 +159,7 @@ class KfpLauncher:
         return Placed(external_id=external_id)
 
     def _named(self, run_id: str) -> str | None:
-        same = {"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": run_id}]}
+        same = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": run_id}]}
         more = {"namespace": self._cluster.namespace} if self._cluster.namespace else {}
         with self._told():
             found = self._api.run_service_list_runs(filter=json.dumps(same), page_size=1, **more).runs or []
@@ -187,15 +190,15 @@ class KfpLauncher:
 
         try:
             yield
-        except (urllib3.exceptions.HTTPError, httpx.TransportError) as error:
-            raise StackError(f"no KFP API answers at {self._cluster.url} ({error}); see that it runs") from error
-        except ApiException as error:
-            if error.status is not None and error.status >= 500:
-                raise StackError(f"{self._cluster.url} failed ({error.status}): {_said(error)}") from error
-            kind = _Unknown if error.status == _NOT_FOUND else ControlError
-            raise kind(f"{self._cluster.url} refused ({error.status}): {_said(error)}") from error
-        except OpenApiException as error:
-            raise ControlError(f"{self._cluster.url} refused: {str(error).strip()[:800]}") from error
+        except (urllib3.exceptions.HTTPError, httpx.TransportError) as away:
+            raise StackError(f"no KFP API answers at {self._cluster.url} ({away}); see that it runs") from away
+        except ApiException as refused:
+            if refused.status is not None and refused.status >= 500:
+                raise StackError(f"{self._cluster.url} failed ({refused.status}): {_said(refused)}") from refused
+            kind = _Unknown if refused.status == _NOT_FOUND else ControlError
+            raise kind(f"{self._cluster.url} refused ({refused.status}): {_said(refused)}") from refused
+        except OpenApiException as strange:
+            raise ControlError(f"{self._cluster.url} refused: {str(strange).strip()[:800]}") from strange
 
 
 def _run_api(cluster: Cluster) -> Any:
@@ -233,7 +236,7 @@ def _pods(task: Any) -> list[str]:
 
 
 def _message(error: Any) -> str:
-    return str(error.message).strip() if error is not None and error.message else "it does not say why"
+    return str(error.message).strip() if error is not None and error.message else ""
 
 
 def _said(error: Any) -> str:

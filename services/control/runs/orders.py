@@ -13,7 +13,7 @@ from rankloop.recipe import Recipe
 from rankloop.sources import SOURCES
 from services.settings import Settings
 
-__all__ = ["RunOrder", "known_surface"]
+__all__ = ["RunOrder", "known_place", "known_surface"]
 
 
 class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,9 +51,9 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ControlError(f"this order cannot be run: {error}") from error
         if order.source not in SOURCES:
             raise ControlError(f"source is {order.source!r}; give one of {', '.join(sorted(SOURCES))}")
-        for name, path in (("path", order.path), ("mapping", order.mapping or "/")):
-            if "://" not in path and not Path(path).is_absolute():
-                raise ControlError(f"{name} is {path!r}; give an absolute path, or an address such as s3://bucket/log")
+        known_place("path", order.path)
+        if order.mapping:
+            known_place("mapping", order.mapping)
         return order
 
     def fields(self) -> dict[str, Any]:
@@ -63,8 +63,19 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def at(self, settings: Settings) -> Order:
         """The pipeline's order, with the addresses of one place."""
-        addresses = {"serve_api": settings.dashboard_url, "serve_url": settings.service_url, "ray_address": settings.ray_address}
-        return Order(**self.fields(), **addresses)
+        own: dict[str, Any] = self.fields() | {"serve_api": settings.dashboard_url, "serve_url": settings.service_url}
+        return Order(**own, ray_address=settings.ray_address)
+
+
+def known_place(name: str, path: str) -> str:
+    """The path itself.
+
+    Raises:
+        ControlError: it means another place to whoever asks than to whoever reads it.
+    """
+    if "://" not in path and not Path(path).is_absolute():
+        raise ControlError(f"{name} is {path!r}; give an absolute path, or an address such as s3://bucket/log")
+    return path
 
 
 def known_surface(surface: str) -> str:

@@ -60,6 +60,7 @@ class Runs:
         self._faults = Faults(database, _ITSELF, clock)
         self._tidied: set[str] = set()
         self._lease: Lease | None = None
+        self._done: set[str] = set()
 
     def start(
         self, order: Mapping[str, Any], *, surface: str = SURFACES[0], trigger: Trigger = "api", who: str, why: str = ""
@@ -169,7 +170,7 @@ class Runs:
         Args:
             lease: what makes the caller leader; it changes nothing after another took over.
         """
-        self._lease = lease
+        self._lease, self._done = lease, set()
         for run in self.runs(state="running"):
             with self._told(f"run {run.run_id}"):
                 self._settle(run)
@@ -180,6 +181,8 @@ class Runs:
         for surface in {run.surface for run in self.runs(state="queued", limit=1000)} - busy:
             with self._told(f"the queue of {surface}"):
                 self._begin(surface)
+        for part in self._faults.standing().keys() - self._done:  # there is nothing left to do there
+            self._faults.over(part)
 
     def _settle(self, run: Run) -> None:
         """Notes where a run is, or how it ended."""
@@ -260,6 +263,7 @@ class Runs:
 
     @contextmanager
     def _told(self, part: str) -> Iterator[None]:
+        self._done.add(part)
         try:
             with self._faults.of(part):
                 yield

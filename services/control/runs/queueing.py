@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from rankloop.errors import Conflict, ControlError
-from services.control.answering import Missing
+from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import Run, Session, Trigger, Where, add_run, runs
 from services.control.database import run as run_named
 from services.control.runs.orders import RunOrder, known_surface

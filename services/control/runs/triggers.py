@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from cronsim import CronSim, CronSimError
 
-from rankloop.errors import ControlError
-from services.control.answering import Missing
+from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import (
     Database,
     Lease,
@@ -26,7 +25,7 @@ from services.control.database import (
 )
 from services.control.database import schedule as schedule_named
 from services.control.runs.alerts import AlertPolicy, AlertRule
-from services.control.runs.orders import RunOrder, known_surface
+from services.control.runs.orders import RunOrder, known_place, known_surface
 from services.control.runs.queueing import queue, reason
 from services.control.runs.watching import NOTHING, Watch, version_at
 from services.control.wire import Alert
@@ -120,8 +119,8 @@ class Triggers:
         if (cron is None) == (watch is None):
             raise ControlError(f"schedule {name!r} needs either cron or watch; give one of them")
         now, fields = self._clock(), RunOrder.of(order).fields()
-        due = next_time(cron, now) if cron else now + self._look_every
-        version = None if watch is None else version_at(watch, fields)
+        due = next_time(cron, now) if cron is not None else now + self._look_every
+        version = None if watch is None else version_at(known_place("watch", watch), fields)
         with self._database.begin() as session:
             return put_schedule(
                 session,
@@ -149,14 +148,21 @@ class Triggers:
             remove_schedule(session, name, who=who, why=reason(why, who), at=self._clock())
 
     def tick(self, lease: Lease | None = None) -> None:
-        """Starts the runs of every schedule whose time has come; one for all the times missed while nobody led."""
+        """Starts the runs of every schedule whose time has come; one for all the times missed while nobody led.
+
+        Raises:
+            Conflict: another process leads.
+            ControlError: what a schedule watches cannot be looked at, or its order cannot be run any more; it is put off.
+        """
         with self._database.read() as session:
             due = due_schedules(session, self._clock())
-        failed: list[Exception] = []
+        failed: list[ControlError] = []
         for one in due:
             try:
                 self._fire(one, lease)
-            except (ControlError, OSError) as error:
+            except Conflict:
+                raise
+            except ControlError as error:
                 failed.append(error)
                 self._put_off(one, lease)
         if failed:
@@ -190,7 +196,7 @@ class Triggers:
 
     def _fire(self, one: Schedule, lease: Lease | None) -> None:
         now = self._clock()
-        if one.cron:
+        if one.cron is not None:
             due: Trigger = "schedule"
             why, version, following = f"schedule {one.name}: {one.cron}", None, next_time(one.cron, now)
         else:

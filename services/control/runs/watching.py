@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipelines.fingerprints import data_version
-from rankloop.errors import SourceError
+from rankloop.errors import ControlError, SourceError
 
 __all__ = ["NOTHING", "Watch", "version_at"]
 
@@ -33,10 +33,15 @@ def version_at(watch: str, order: Mapping[str, Any]) -> str:
     """The version of what lies at a path; where it is the order's own, everything else that its source reads counts too.
 
     Raises:
-        OSError: the place does not answer.
+        ControlError: the place cannot be looked at.
     """
     own = watch == order.get("path")
     try:
         return data_version(watch, order.get("mapping", ""), order["source"]) if own else data_version(watch)
     except (SourceError, FileNotFoundError):
         return NOTHING
+    except Exception as error:  # every kind of store has errors of its own
+        told = f"{type(error).__name__}: {error}"
+        raise ControlError(
+            f"{watch} cannot be looked at ({told}); see that the address is right, and open to this machine"
+        ) from error
