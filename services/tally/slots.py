@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from rankloop.errors import RankloopError
-from services.edge import Slots
+from services.edge import AdminSocket, Slots
 from services.ranking.schemas import Readiness
 from services.settings import Settings
 from services.tally.phase import Phase
@@ -45,15 +45,15 @@ class EdgePhases:
         self._known = dict(zip(known.slots, known.releases, strict=True)) if known else {}
         headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
         self._client = httpx.Client(timeout=_SECONDS, headers=headers, trust_env=False)
+        self._sockets = [AdminSocket(one.strip()) for one in settings.edges.split(",") if one.strip()]
         self._asked: tuple[Slots, float] | None = None
 
     def now(self) -> Phase | None:
         """What holds; None where the record cannot be read."""
         try:
-            changed = self._file.stat().st_mtime if self._file.exists() else 0.0
-            slots = Slots.read(self._file)
+            slots, changed = self._recorded()
         except (OSError, json.JSONDecodeError, TypeError, RankloopError) as error:
-            log.warning("the record of the slots cannot be read: %s", error)
+            log.warning("who gets which slot cannot be read: %s", error)
             return None
         if self._asked is None or self._asked[0] != slots or self._clock() - self._asked[1] >= _ASK_EVERY:
             for slot in (slots.stable, slots.idle):
@@ -61,6 +61,12 @@ class EdgePhases:
             self._asked = (slots, self._clock())
         stable, other = (self._known.get(slot, "") for slot in (slots.stable, slots.idle))
         return Phase(changed, (slots.stable, slots.idle), (stable, "" if other == stable else other), slots.canary_bp)
+
+    def _recorded(self) -> tuple[Slots, float]:
+        """The slots, and when their record was written: this machine's, or what the first of several edges does."""
+        if self._sockets:
+            return self._sockets[0].weights(), 0.0
+        return Slots.read(self._file), self._file.stat().st_mtime if self._file.exists() else 0.0
 
     def _ask(self, slot: str, *, needed: bool) -> None:
         """A slot that has a weight and does not answer is being started again; it is not another one."""
