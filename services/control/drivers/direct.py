@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from rankloop.errors import StackError
+from rankloop.errors import RankloopError, StackError
 from rankloop.files import write_aside
 from services.control.drivers.base import Edges
 from services.control.drivers.opening import open_edges, open_server
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _SUFFIX: Final = ".json"
 _REFUSED: Final = ".refused"
+_NEVER_SERVED: Final = ("registered", "warming", "canary", "rolled back")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,17 +72,15 @@ def take_back(
         What every edge does now.
 
     Raises:
-        StackError: no edge answers, the idle slot holds no release that answers, or some edges did not take it: they are
-            named, and all others have.
+        StackError: no edge answers; the idle slot holds no release that served before; or some edges did not take it, which
+            are named, and all others have.
     """
     told = edges or open_edges(settings)
     before = _agreed(told)
     wanted = before.swapped() if to_previous else replace(before, canary_bp=0, interleave_bp=0)
     release_id = open_server(settings).holds()[wanted.stable] if to_previous else None
-    if to_previous and release_id is None:
-        raise StackError(
-            f"slot {wanted.stable} holds no release that answers, so nobody can be given it; slot {before.stable} stays stable"
-        )
+    if to_previous:
+        _assert_served(settings, wanted.stable, release_id)
     order = Order(stable=wanted.stable, release_id=release_id, to_previous=to_previous, who=who, why=why, at=now.astimezone(UTC))
     _write(settings.home, order)
     told.apply(wanted)
@@ -108,6 +107,38 @@ def read_orders(home: Path) -> list[Order]:
 def done(order: Order) -> None:
     """Forgets an order that was carried out; to forget it twice is no error."""
     Path(order.file).unlink(missing_ok=True)
+
+
+def _assert_served(settings: Settings, slot: str, release_id: str | None) -> None:
+    """Refuses a release that nobody should get: the idle slot may hold the canary that was just taken back.
+
+    Raises:
+        StackError: the slot is empty, an order waits that ended a canary, or the record says that its release did not serve.
+    """
+    why = None
+    if release_id is None:
+        why = "it holds no release that answers"
+    elif any(not order.to_previous for order in read_orders(settings.home)):
+        why = f"its release {release_id} was a canary, which was just ended and is not recorded yet"
+    elif (state := _state(settings, release_id)) in _NEVER_SERVED:
+        why = f"its release {release_id} is {state!r} in the record, so it is not what served before"
+    if why:
+        raise StackError(
+            f"slot {slot} cannot be gone back to: {why}; the other slot goes on: bring a release with `rankloop run`"
+        )
+
+
+def _state(settings: Settings, release_id: str) -> str | None:
+    """Where a release stands; None where the record does not say, and then whoever ordered this is believed."""
+    from services.control.database.engine import Database, connect, database_url  # to end a canary takes no database
+    from services.control.database.releases import release
+
+    try:
+        with Database(connect(database_url(settings))) as database, database.read() as session:
+            return release(session, release_id).state
+    except RankloopError as error:
+        log.warning("the record does not say whether %s served before: %s", release_id, error)
+        return None
 
 
 def _folder(home: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import httpx
@@ -41,7 +42,8 @@ class KubeRayServer:
 
     def holds(self) -> dict[str, str | None]:
         """By slot, the release that answers at `/<slot>/readyz`; None where nobody answers."""
-        return {slot: self._release_in(slot) for slot in SLOTS}
+        with ThreadPoolExecutor(len(SLOTS)) as pool:
+            return dict(zip(SLOTS, pool.map(self._release_in, SLOTS), strict=True))
 
     def fill(self, slot: str, release_id: str, bento: str, *, say: Say, seconds: float) -> None:
         """Puts a release into a slot and waits until it answers there; the other slot stays as it is.

@@ -1,6 +1,7 @@
 """Slots on this machine: Serve applications of the stack's Ray, declared through its REST API."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import httpx
@@ -40,7 +41,8 @@ class RayServer:
 
     def holds(self) -> dict[str, str | None]:
         """By slot, the release that answers at `/<slot>/readyz`; None where nobody answers."""
-        return {slot: self._release_in(slot) for slot in SLOTS}
+        with ThreadPoolExecutor(len(SLOTS)) as pool:  # a slot that hangs does not hold up what is known of the other
+            return dict(zip(SLOTS, pool.map(self._release_in, SLOTS), strict=True))
 
     def fill(self, slot: str, release_id: str, bento: str, *, say: Say, seconds: float) -> None:
         """Puts a release into a slot and waits until it answers there; the other slot stays as it is.

@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import polars as pl
 
-from rankloop.bundle.manifest import Manifest
 from rankloop.contracts import SURFACES, Columns
 from rankloop.errors import DataError, SourceError
-from rankloop.sources.log_layout import SUFFIX
-from rankloop.sources.places import listed, scan_files
 from services.control.drivers.warming import Asked
 from services.events.records import ImpressionRecord, decode
 from services.events.segments import Position, SpoolReader
-from services.ranking.opening import BUNDLE, sources_of
 from services.ranking.schemas import RecommendRequest, SearchRequest
 from services.settings import Settings
 
@@ -64,7 +59,7 @@ def sample_requests(settings: Settings, count: int, rng: int | random.Random, *,
     found = list(dict(islice(_keyed(asked), _POOL * count)).values())
     drawn = chance.sample(found, min(count, len(found)))
     if len(drawn) < count and bento is not None:
-        drawn += _made(settings, sources_of(bento, settings) / BUNDLE, count - len(drawn), chance)
+        drawn += _made(settings, bento, count - len(drawn), chance)
     return drawn
 
 
@@ -122,6 +117,11 @@ def _in_frame(frame: bytes) -> Iterator[Asked]:
 
 def _logged(settings: Settings) -> Iterator[Asked]:
     """What the log's impressions were asked, newest hours first."""
+    import polars as pl  # the rollback, which shares this package, need not wait for it
+
+    from rankloop.sources.log_layout import SUFFIX
+    from rankloop.sources.places import listed, scan_files
+
     for address in dict.fromkeys((str(settings.home / "log"), settings.log_url or str(settings.home / "log"))):
         try:
             system, files = listed(f"{address.rstrip('/')}/impressions/*/*/*{SUFFIX}")
@@ -141,8 +141,14 @@ def _request(user_id: str, query: str | None, surface: str, items: int) -> Asked
     return RecommendRequest(user_id, k, surface) if query is None else SearchRequest(query, user_id or None, k, surface)
 
 
-def _made(settings: Settings, bundle: Path, count: int, chance: random.Random) -> list[Asked]:
-    """Requests of people the release knows, and searches for words of its titles, in turn."""
+def _made(settings: Settings, bento: str, count: int, chance: random.Random) -> list[Asked]:
+    """Requests of people the release knows, and searches for its titles, in turn."""
+    import polars as pl
+
+    from rankloop.bundle.manifest import Manifest
+    from services.ranking.opening import BUNDLE, sources_of
+
+    bundle = sources_of(bento, settings) / BUNDLE
     users = pl.read_parquet(bundle / "users.parquet", columns=[Columns.USER_ID])[Columns.USER_ID]
     titles = pl.read_parquet(bundle / "items.parquet", columns=[Columns.TITLE])[Columns.TITLE]
     surfaces, k = Manifest.read(bundle).surfaces, min(_K, settings.max_k)

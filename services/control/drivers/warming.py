@@ -7,9 +7,7 @@ from typing import Final
 
 import httpx
 import msgspec
-import numpy as np
 
-from services.ranking.interleave import PART
 from services.ranking.schemas import Answer, RecommendRequest, SearchRequest
 
 __all__ = ["Asked", "Warmth", "warm"]
@@ -58,6 +56,8 @@ def warm(url: str, requests: Sequence[Asked], *, seconds: float, release_id: str
         release_id: the release that must answer; None: whichever does.
         token: of this program, with the scope to read; empty: none.
     """
+    from services.ranking.interleave import PART  # the rollback, which shares this package, need not wait for it
+
     headers = {PART: "1", "Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     end, times, empty = time.monotonic() + seconds, list[float](), 0
     failures: list[str] = []
@@ -115,4 +115,4 @@ def _detail(reply: httpx.Response) -> str:
 
 def _quantile(times: Sequence[float], share: float) -> float | None:
     """The smallest time that at least this share is not above."""
-    return float(np.sort(times)[math.ceil(share * len(times)) - 1]) if times else None
+    return sorted(times)[math.ceil(share * len(times)) - 1] if times else None
