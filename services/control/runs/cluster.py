@@ -14,7 +14,7 @@ import urllib3
 from pipelines.events import STEPS, StepRecord
 from pipelines.launch import Order, submit_release
 from rankloop.errors import ControlError, StackError
-from services.control.database import Run
+from services.control.database import Run, Where
 from services.control.runs.launching import Ended, LogPart, Placed
 from services.control.runs.orders import RunOrder
 from services.control.runs.steps import part_of
@@ -79,7 +79,7 @@ class KfpLauncher:
         champion: the bundle of the release that serves, as the steps see it; empty: none does.
     """
 
-    where = "kfp"
+    where: Where = "kfp"
 
     def __init__(self, cluster: Cluster, *, champion: Callable[[], str] = lambda: "") -> None:
         self._cluster, self._champion = cluster, champion

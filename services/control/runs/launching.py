@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from pipelines.events import StepRecord
-from services.control.database import Run
+from services.control.database import Run, Where
 
 __all__ = ["Ended", "Launcher", "LogPart", "Placed"]
 
@@ -54,7 +54,7 @@ class LogPart(NamedTuple):
 class Launcher(Protocol):
     """A place where runs run. It may be asked again for what it did already: it then changes nothing."""
 
-    where: str
+    where: Where
     """Its name in the record, `local` or `kfp`."""
 
     def folder(self, run_id: str) -> str | None:

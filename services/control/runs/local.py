@@ -14,7 +14,7 @@ import psutil
 from monitoring.progress import EVENTS
 from pipelines.detached import End, leave_order, read_end, read_owner
 from pipelines.events import StepRecord, last_words, read_events, steps_of
-from services.control.database import Run
+from services.control.database import Run, Where
 from services.control.runs.launching import Ended, LogPart, Placed
 from services.control.runs.orders import RunOrder
 from services.control.runs.steps import log_part
@@ -39,7 +39,7 @@ class LocalLauncher:
         command: what is started, before the folder.
     """
 
-    where = "local"
+    where: Where = "local"
 
     def __init__(self, settings: Settings, *, command: Sequence[str] = _COMMAND) -> None:
         self._settings, self._command = settings, tuple(command)

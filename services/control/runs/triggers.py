@@ -67,7 +67,7 @@ class Triggers:
         database: the record.
         clock: the present moment, UTC.
         where: where runs run.
-        alerts: which alerts start which runs.
+        alerts: says which alerts start which runs; asked at each alert.
         look_seconds: how often a watched path is looked at; new data starts a run at the second look that sees it.
     """
 
@@ -77,11 +77,11 @@ class Triggers:
         *,
         clock: Callable[[], datetime],
         where: Where = "local",
-        alerts: AlertPolicy | None = None,
+        alerts: Callable[[], AlertPolicy] = AlertPolicy,
         look_seconds: float = 60.0,
     ) -> None:
         self._database, self._clock, self._where = database, clock, where
-        self._alerts = alerts or AlertPolicy()
+        self._alerts = alerts
         self._look_every = timedelta(seconds=look_seconds)
         self._watch = Watch()
 
@@ -175,10 +175,13 @@ class Triggers:
             The runs, without those of alerts that were answered before.
 
         Raises:
-            ControlError: a rule cannot work for its alert.
+            ControlError: the policy cannot be read, or a rule cannot work for its alert.
         """
+        policy = self._alerts()
+        asked = [(alert, rule) for alert in alerts if (rule := policy.rule_for(alert))]
+        if not asked:
+            return []
         with self._database.begin() as session:
-            asked = [(alert, rule) for alert in alerts if (rule := self._alerts.rule_for(alert))]
             return [run for alert, rule in asked if (run := self._answered(session, alert, rule, who))]
 
     def _answered(self, session: Session, alert: Alert, rule: AlertRule, who: str) -> Run | None:

@@ -33,7 +33,7 @@ class Place:
 
     def anew(self) -> Triggers:
         look = LOOK.total_seconds()
-        return Triggers(self.database, clock=lambda: self.now, alerts=self.policy, look_seconds=look)
+        return Triggers(self.database, clock=lambda: self.now, alerts=lambda: self.policy, look_seconds=look)
 
     def put(self, name: str = "nightly", **given: Any) -> None:
         self.triggers.put(name, dict(self.order), surface="job_feed", who="ada", why="a test", **given)
