@@ -1,0 +1,72 @@
+"""The control plane over HTTP: one Litestar application on the record and the commands."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Litestar, get
+
+from monitoring.metrics import HttpMetrics
+from services.auth import Tokens
+from services.control.answering import worked
+from services.control.drivers import Edges, Server
+from services.control.openapi import OPERATIONS, document
+from services.control.routes import HANDLERS
+from services.control.runs import Runs, Triggers
+from services.control.views import Views
+from services.control.wire import ControlReadiness
+from services.http import Asked, application
+from services.settings import Settings
+
+__all__ = ["build_control"]
+
+
+def build_control(
+    settings: Settings,
+    *,
+    views: Views,
+    commands: Any,
+    runs: Runs,
+    triggers: Triggers,
+    edges: Edges,
+    server: Server,
+    readiness: Callable[[], ControlReadiness],
+    tokens: Tokens,
+    metrics: HttpMetrics,
+    **hooks: Any,
+) -> Litestar:
+    """The ASGI application.
+
+    Args:
+        settings: the home folder, below which releases must lie, and the limits.
+        views: reads the record.
+        commands: change it.
+        runs: the queue of pipeline runs.
+        triggers: what starts runs by itself.
+        edges: asked what they do.
+        server: asked what is in the slots.
+        readiness: who leads, and what is not well.
+        tokens: who may ask.
+        metrics: what `/metrics` shows.
+        hooks: Litestar's `on_startup` and `on_shutdown`.
+    """
+    return application(
+        [*HANDLERS, _readyz],
+        OPERATIONS,
+        metrics=metrics,
+        tokens=tokens,
+        openapi=document(),
+        max_body_bytes=settings.max_body_bytes,
+        settings=settings,
+        views=views,
+        commands=commands,
+        runs=runs,
+        triggers=triggers,
+        slots=lambda: views.slots(edges, server),
+        readiness=readiness,
+        **hooks,
+    )
+
+
+@get("/readyz", scope=None)
+async def _readyz(request: Asked) -> ControlReadiness:
+    return await worked(request, request.app.state.readiness)

@@ -1,0 +1,178 @@
+"""The control plane of one process, from its settings: the record, the drivers, the loops, and the application."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from litestar import Litestar
+
+from monitoring.metrics import ControlMetrics
+from rankloop.errors import RankloopError
+from services.auth import Tokens
+from services.control.app import build_control
+from services.control.controller import Controller
+from services.control.counting import Counting
+from services.control.database import Database, Lease, Release, database_url, open_database
+from services.control.drivers import Warmth, open_edges, open_server, sample_requests, warm
+from services.control.observing import open_observer
+from services.control.runs import Cluster, Runs, open_runs
+from services.control.trying import Try
+from services.control.views import Views
+from services.control.wire import ControlReadiness
+from services.settings import Settings
+
+__all__ = ["Loops", "Opened", "open_control"]
+
+log: Final = logging.getLogger("services.control")
+
+_TICK_SECONDS: Final = 1.0
+_WARM_REQUESTS: Final = 200
+_WARM_SECONDS: Final = 30.0
+
+
+class Opened(NamedTuple):
+    """One process's control plane.
+
+    Attributes:
+        app: answers requests.
+        loops: to be started, and stopped at the end.
+    """
+
+    app: Litestar
+    loops: "Loops"
+
+
+class _Leader(Controller):
+    """A controller whose lease its sister loop may show, too."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """What makes this process leader; None: another one is."""
+        return self._leading.lease
+
+
+class Loops:
+    """The loop of the releases and that of the runs, each in a thread of its own, so that a slow cluster delays no rollback.
+
+    Args:
+        controller: leads or follows.
+        runs: the queue; its ticks need the controller's lease.
+        counting: brought up to date after each round.
+        database: closed at the end.
+        seconds: between two rounds.
+    """
+
+    def __init__(
+        self, controller: _Leader, runs: Runs, counting: Counting, database: Database, *, seconds: float = _TICK_SECONDS
+    ) -> None:
+        self._controller, self._runs, self._counting, self._database = controller, runs, counting, database
+        self._seconds, self._stopping = seconds, threading.Event()
+        self._threads = [
+            threading.Thread(target=self._controller.run, args=(self._stopping,), kwargs={"seconds": seconds}, name="releases"),
+            threading.Thread(target=self._each, args=(self._runs_round,), name="runs"),
+            threading.Thread(target=self._each, args=(self._count,), name="series"),
+        ]
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Lets the rounds under way end, gives the lease back, and closes the record."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._database.close()
+
+    def _each(self, work: Callable[[], None]) -> None:
+        while not self._stopping.wait(self._seconds):
+            try:
+                work()
+            except RankloopError as error:
+                log.warning("%s", error)
+            except Exception:
+                log.exception("a round failed; the next one tries again")
+
+    def _runs_round(self) -> None:
+        lease = self._controller.lease
+        if lease is not None:
+            self._runs.tick(lease)
+
+    def _count(self) -> None:
+        self._counting.update(self._controller.status())
+
+
+def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
+    """The control plane of a home folder; nothing of it runs yet.
+
+    Raises:
+        SettingsError: a setting cannot work.
+        ControlError: the database does not answer, or is of a newer version.
+    """
+    tokens, database = Tokens.read(settings), open_database(database_url(settings))
+    edges, server = open_edges(settings), open_server(settings)
+    controller = _Leader(
+        database,
+        edges,
+        server,
+        open_observer(settings),
+        _try(settings),
+        home=settings.home,
+        start_seconds=settings.start_seconds,
+    )
+    runs, triggers = open_runs(database, settings, cluster=_cluster(settings))
+    app = build_control(
+        settings,
+        views=Views(database, settings),
+        commands=controller,
+        runs=runs,
+        triggers=triggers,
+        edges=edges,
+        server=server,
+        readiness=lambda: _readiness(controller, runs, database),
+        tokens=tokens,
+        metrics=metrics,
+    )
+    return Opened(app, Loops(controller, runs, Counting(database, metrics), database))
+
+
+def _readiness(controller: Controller, runs: Runs, database: Database) -> ControlReadiness:
+    status = controller.status()
+    return ControlReadiness(
+        status="ready",
+        role="leader" if status.leads else "follower",
+        holder=status.holder,
+        database=database.dialect,
+        last_tick=status.last_tick,
+        faults=status.faults | runs.faults(),
+        waiting=status.waiting,
+    )
+
+
+def _try(settings: Settings) -> Try:
+    """Asks a release what people asked lately, in the slot it was put into."""
+
+    def tried(slot: str, own: Release) -> Warmth:
+        requests = sample_requests(settings, _WARM_REQUESTS, random.Random(own.release_id), bento=own.bento)
+        url = settings.slot_url(slot)
+        return warm(url, requests, seconds=_WARM_SECONDS, release_id=own.release_id, token=settings.token)
+
+    return tried
+
+
+def _cluster(settings: Settings) -> Cluster | None:
+    """The KFP server that the settings name; None: runs run on this machine."""
+    url: str = getattr(settings, "kfp_url", "")
+    if not url:
+        return None
+    return Cluster(
+        url,
+        token=getattr(settings, "kfp_token", ""),
+        namespace=getattr(settings, "kfp_namespace", ""),
+        serve_api=settings.dashboard_url,
+        serve_url=settings.service_url,
+        ray_address=settings.ray_address,
+    )

@@ -1,0 +1,11 @@
+"""The routes of the control plane, by what they are about."""
+
+from services.control.routes.canaries import CANARIES
+from services.control.routes.releases import RELEASES
+from services.control.routes.runs import RUNS
+from services.control.routes.serving import SERVING
+
+__all__ = ["HANDLERS"]
+
+HANDLERS = (*RELEASES, *CANARIES, *SERVING, *RUNS)
+"""All of them."""
