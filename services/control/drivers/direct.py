@@ -72,8 +72,8 @@ def take_back(
         What every edge does now.
 
     Raises:
-        StackError: no edge answers; the idle slot holds no release that served before; or some edges did not take it, which
-            are named, and all others have.
+        StackError: no edge answers; the idle slot holds no release that served before; some edges did not take it, which
+            are named, and all others have; or they have it and the order could not be kept.
     """
     told = edges or open_edges(settings)
     before = _agreed(told)
@@ -82,8 +82,13 @@ def take_back(
     if to_previous:
         _assert_served(settings, wanted.stable, release_id)
     order = Order(stable=wanted.stable, release_id=release_id, to_previous=to_previous, who=who, why=why, at=now.astimezone(UTC))
-    _write(settings.home, order)
+    unkept = _kept(settings.home, order)
     told.apply(wanted)
+    if unkept:
+        raise StackError(
+            f"the edges were told, and slot {wanted.stable} has everybody; but the order could not be kept ({unkept}), so a "
+            "control plane that starts will undo it: mend that, then `rankloop rollback` again"
+        )
     return wanted
 
 
@@ -145,9 +150,14 @@ def _folder(home: Path) -> Path:
     return home / "control" / "orders"
 
 
-def _write(home: Path, order: Order) -> None:
+def _kept(home: Path, order: Order) -> OSError | None:
+    """Puts an order on the disk; else gives what keeps it from there, since no disk may keep anybody from rolling back."""
     name = f"{order.at.strftime('%Y%m%dT%H%M%S.%f')}-{os.getpid()}{_SUFFIX}"
-    write_aside(_folder(home) / name, msgspec.json.encode(order).decode(), mode=0o600, durable=True)
+    try:
+        write_aside(_folder(home) / name, msgspec.json.encode(order).decode(), mode=0o600, durable=True)
+    except OSError as error:
+        return error
+    return None
 
 
 def _agreed(edges: Edges) -> Slots:

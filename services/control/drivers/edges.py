@@ -46,9 +46,15 @@ class LocalEdge:
         """Makes it split so from its next request on, and records that for its next start.
 
         Raises:
-            StackError: it does not answer, did not take a value, or the seeds would change, which takes a reload.
+            StackError: it does not answer, did not take a value, or the seeds would change, which takes a reload; or it took
+                all of it, and that could not be recorded.
         """
-        self._edge.set_slots(wanted)
+        try:
+            self._edge.set_slots(wanted)
+        except OSError as error:
+            raise StackError(
+                f"the edge splits as {wanted}, but that could not be recorded for its next start: {error}"
+            ) from error
 
 
 class SocketEdges:
