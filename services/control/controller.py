@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -17,14 +17,12 @@ from services.control.drivers.base import Edges, Server
 from services.control.faults import Faults
 from services.control.jobs import Jobs
 from services.control.leading import LEASE, Leading
+from services.control.observing import Observer
 from services.control.ordering import take_orders
 from services.control.plane import LOOP, Plane, nothing, now
 from services.control.progress import Progress
 from services.control.reconciling import Reconciler
 from services.control.trying import Try, Trying
-
-if TYPE_CHECKING:
-    from services.control.observing import Observer
 
 __all__ = ["Controller", "Status"]
 
@@ -76,7 +74,7 @@ class Controller(Commands):
         database: Database,
         edges: Edges,
         server: Server,
-        observer: "Observer",
+        observer: Observer,
         tried: Try,
         *,
         clock: Callable[[], datetime] = now,

@@ -1,12 +1,13 @@
 """A canary's way: it is warmed, gets its first share, is judged once an interval, and ends."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import httpx
 import msgspec
 from msgspec.structs import replace
 
 from rankloop.canary import Decision, Observation, Policy, State, start, step
-from rankloop.errors import Conflict
+from rankloop.errors import Conflict, RankloopError
 from services.control.changes import Change
 from services.control.database import (
     Canary,
@@ -19,15 +20,14 @@ from services.control.database import (
     save_step,
 )
 from services.control.faults import Faults
+from services.control.observing import Observer
 from services.control.plane import LOOP, Plane
 from services.control.trying import Trying
-
-if TYPE_CHECKING:
-    from services.control.observing import Observer
 
 __all__ = ["Progress", "policy_of", "state_of"]
 
 _OBSERVER: Final = "observation"
+_BLIND: Final = 3
 
 
 def policy_of(canary: Canary) -> Policy:
@@ -50,9 +50,10 @@ class Progress:
         observer: counts what both slots did.
     """
 
-    def __init__(self, plane: Plane, faults: Faults, trying: Trying, observer: "Observer") -> None:
+    def __init__(self, plane: Plane, faults: Faults, trying: Trying, observer: Observer) -> None:
         self._plane, self._faults, self._trying, self._observer = plane, faults, trying, observer
         self._judged: dict[str, float] = {}
+        self._blind = 0
 
     def follow(self, canary: Canary, lease: Lease) -> None:
         """Does what is due of the active canary.
@@ -124,9 +125,19 @@ class Progress:
             self._plane.tell()
 
     def _observed(self, canary: Canary, state: State) -> Observation | None:
-        with self._faults.of(_OBSERVER), self._plane.transition("observed"):
-            return self._observer.observe(canary.against, canary.release_id, state.step_began)
-        return None
+        """What was seen; a fault where nothing could be seen several times in a row, as it is for a moment after each step."""
+        try:
+            with self._plane.transition("observed"):
+                found = self._observer.observe(canary.against, canary.release_id, state.step_began)
+            why = "nothing could be observed; the canary waits. See that the tally and the edges' metrics answer"
+        except (RankloopError, OSError, httpx.HTTPError) as error:
+            found, why = None, f"nothing could be observed ({error}); the canary waits"
+        self._blind = 0 if found is not None else self._blind + 1
+        if found is not None:
+            self._faults.over(_OBSERVER)
+        elif self._blind >= _BLIND:
+            self._faults.met(_OBSERVER, why)
+        return found
 
     def _carry_out(self, session: Session, canary: Canary, policy: Policy, decision: Decision) -> bool:
         """Records what a decision changes beside the state; whether the edges are to be told."""

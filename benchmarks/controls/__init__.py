@@ -1,0 +1,1 @@
+"""What the benchmark `control` and the crash tests need: a world to control, and control planes that are killed."""
