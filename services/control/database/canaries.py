@@ -9,9 +9,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, ControlError
+from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
+from services.control.database.releases import release
 from services.control.database.types import new_id, of_row, utc
 
 __all__ = [
@@ -114,11 +115,13 @@ def new_canary(
 
     Raises:
         Conflict: one is under way.
-        ControlError: a release is not registered.
+        Missing: a release is not registered.
     """
     under_way = active_canary(session)
     if under_way is not None:
         raise Conflict(f"canary {under_way.canary_id} of {under_way.release_id} is {under_way.status}; end it first")
+    for wanted in (release_id, against):
+        release(session, wanted)
     name = canary_id or new_id("canary", at)
     values = {"canary_id": name, "release_id": release_id, "against": against, "slot": slot, "policy": dict(policy)}
     rest = {"state": {}, "status": "warming", "active": True, "created_at": utc(at), "who": who, "why": why}
@@ -126,7 +129,7 @@ def new_canary(
         with session.begin_nested():
             session.execute(insert(tables.canaries).values(**values, **rest))
     except IntegrityError:
-        raise ControlError(f"a canary of {release_id!r} against {against!r} cannot be: register both releases first") from None
+        raise Conflict(f"a canary of {release_id} cannot be: another canary is under way, or {name} exists; look again") from None
     told = {"release_id": release_id, "against": against, "slot": slot, "policy": dict(policy)}
     record(session, kind="canary.created", subject=name, who=who, why=why, at=at, facts=told)
     return canary(session, name)
@@ -136,11 +139,11 @@ def canary(session: Session, canary_id: str) -> Canary:
     """One canary.
 
     Raises:
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     row = session.execute(select(tables.canaries).where(tables.canaries.c.canary_id == canary_id)).mappings().one_or_none()
     if row is None:
-        raise ControlError(f"there is no canary {canary_id!r}; see rankloop canary show")
+        raise Missing(f"there is no canary {canary_id!r}; see rankloop canary show")
     return of_row(Canary, row)
 
 
@@ -205,7 +208,7 @@ def change_canary(
 
     Raises:
         Conflict: it stands elsewhere.
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     known = canary(session, canary_id)
     if known.status not in from_statuses:
@@ -233,7 +236,8 @@ def end_canary(
 
     Raises:
         Conflict: it ended before.
-        ControlError: there is none of that name, or the status is no end.
+        Missing: there is none of that name.
+        ControlError: the status is no end.
     """
     if status not in ENDED:
         raise ControlError(f"{status!r} is no end of a canary; it is one of {', '.join(ENDED)}")
@@ -253,7 +257,7 @@ def save_step(
 
     Raises:
         Conflict: the canary ended.
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     known = canary(session, canary_id)
     if known.status not in ACTIVE:

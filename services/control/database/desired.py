@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, ControlError
+from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.types import of_row, utc
@@ -111,7 +111,8 @@ def change_desired(
 
     Raises:
         Conflict: something else changed it first.
-        ControlError: a slot with a share holds no release, or a release is not registered.
+        Missing: a release is not registered.
+        ControlError: a slot with a share holds no release.
         StackError: a name or a number cannot be.
     """
     change.slots()
@@ -159,7 +160,7 @@ def _check(session: Session, new: Desired) -> None:
     own = tables.releases.c.release_id
     unknown = wanted - set(session.execute(select(own).where(own.in_(wanted))).scalars())
     if unknown:
-        raise ControlError(f"release {min(unknown)!r} is not registered; register it before it serves")
+        raise Missing(f"release {min(unknown)!r} is not registered; register it before it serves")
 
 
 def _write(session: Session, new: Desired) -> None:

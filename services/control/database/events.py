@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
-from rankloop.errors import ControlError
+from rankloop.errors import ControlError, Missing
 from services.control.database import tables
 from services.control.database.types import of_row, utc
 
@@ -108,9 +108,9 @@ def event(session: Session, event_id: int) -> Event:
     """One event.
 
     Raises:
-        ControlError: there is none of that number.
+        Missing: there is none of that number.
     """
     row = session.execute(select(tables.events).where(tables.events.c.id == event_id)).mappings().one_or_none()
     if row is None:
-        raise ControlError(f"there is no event {event_id}; list them with rankloop events")
+        raise Missing(f"there is no event {event_id}; list them with rankloop events")
     return of_row(Event, row)

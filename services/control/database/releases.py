@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from rankloop.bundle import Manifest
-from rankloop.errors import Conflict, ControlError, DataError
+from rankloop.errors import Conflict, ControlError, DataError, Missing
 from rankloop.ranking import RANKERS
 from services.control.database import tables
 from services.control.database.events import record
@@ -152,11 +152,11 @@ def release(session: Session, release_id: str) -> Release:
     """One release.
 
     Raises:
-        ControlError: it is not registered.
+        Missing: it is not registered.
     """
     found = _found(session, release_id)
     if found is None:
-        raise ControlError(f"release {release_id!r} is not registered; see rankloop releases list")
+        raise Missing(f"release {release_id!r} is not registered; see rankloop releases list")
     return found
 
 
@@ -193,7 +193,8 @@ def move_release(
     """A release stands elsewhere from now on; where it stands there already nothing is recorded.
 
     Raises:
-        ControlError: it is not registered, or there is no such state.
+        Missing: it is not registered.
+        ControlError: there is no such state.
     """
     if state not in STATES:
         raise ControlError(f"{state!r} is no state of a release; it is one of {', '.join(STATES)}")

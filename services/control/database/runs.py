@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, ControlError
+from rankloop.errors import Conflict, Missing
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.types import new_id, of_row, utc
@@ -99,7 +99,7 @@ def add_run(
     """Queues a run.
 
     Raises:
-        ControlError: `retry_of` names no run.
+        Missing: `retry_of` names no run.
     """
     if retry_of is not None:
         run(session, retry_of)
@@ -116,11 +116,11 @@ def run(session: Session, run_id: str) -> Run:
     """One run.
 
     Raises:
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     row = session.execute(select(tables.runs).where(tables.runs.c.run_id == run_id)).mappings().one_or_none()
     if row is None:
-        raise ControlError(f"there is no run {run_id!r}; see rankloop runs list")
+        raise Missing(f"there is no run {run_id!r}; see rankloop runs list")
     return of_row(Run, row)
 
 
@@ -185,7 +185,7 @@ def change_run(
 
     Raises:
         Conflict: it stands elsewhere, or another run of its surface is under way.
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     known = run(session, run_id)
     if known.state not in from_states:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from rankloop.errors import ControlError
+from rankloop.errors import ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.types import new_id, of_row, utc
@@ -89,11 +89,11 @@ def schedule(session: Session, name: str) -> Schedule:
     """One schedule.
 
     Raises:
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     found = _found(session, name)
     if found is None:
-        raise ControlError(f"there is no schedule {name!r}; see rankloop runs schedules")
+        raise Missing(f"there is no schedule {name!r}; see rankloop runs schedules")
     return found
 
 
@@ -128,7 +128,7 @@ def set_schedule_times(
         watched_version: what was seen at the path it watches; None leaves what was noted.
 
     Raises:
-        ControlError: it was removed.
+        Missing: it was removed.
     """
     values: dict[str, Any] = {"next_at": utc(next_at) if next_at else None, "last_at": utc(last_at) if last_at else None}
     if watched_version is not None:
@@ -136,14 +136,14 @@ def set_schedule_times(
     own = tables.schedules.c
     changed = update(tables.schedules).where(own.schedule_id == schedule_id).values(values).returning(own.name)
     if not session.execute(changed).all():
-        raise ControlError(f"there is no schedule {schedule_id!r} any more; nothing is due")
+        raise Missing(f"there is no schedule {schedule_id!r} any more; nothing is due")
 
 
 def remove_schedule(session: Session, name: str, *, who: str, why: str, at: datetime) -> None:
     """Removes a schedule; its past stays in the history.
 
     Raises:
-        ControlError: there is none of that name.
+        Missing: there is none of that name.
     """
     known = schedule(session, name)
     session.execute(delete(tables.schedules).where(tables.schedules.c.name == name))
