@@ -128,9 +128,7 @@ def _own(sample: _Sample) -> tuple[str, ...]:
 
 def _arm(labels: dict[str, str], values: dict[tuple[str, ...], float]) -> Arm:
     slot = labels["slot"]
-    ratios = {
-        metric: Ratio(*(_whole(moment, values["moments", metric, moment, slot]) for moment in MOMENTS)) for metric in METRICS
-    }
+    ratios = {metric: _ratio([values["moments", metric, moment, slot] for moment in MOMENTS]) for metric in METRICS}
     below = [int(values["latency_lists", bound, slot]) for bound in BOUNDS]
     lists, units = int(values["lists", slot]), int(values["units", slot])
     return Arm(labels.get("release_id", ""), units, 0, 0, lists, ratios, counts_between(below))
