@@ -24,6 +24,7 @@ from rankloop.errors import BundleError
 __all__ = ["HARMS", "harm", "harmed_bento"]
 
 _LEAVES: Final = re.compile(r"^(leaf_value|internal_value)=(.*)$", re.MULTILINE)
+_SIZES: Final = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
 _SPLITS: Final = re.compile(r"^split_feature=(.*)$", re.MULTILINE)
 
 
@@ -125,6 +126,19 @@ def _rewrite(folder: Path, change: Callable[[str, int], str]) -> None:
     if not model.is_file():
         raise BundleError(f"{folder} has no trees to harm; give a release whose ranker is lambdamart, or the harm 'halved'")
     facts = json.loads(record.read_text("utf-8"))
-    text = change(model.read_text("utf-8"), len(facts["names"]))
+    text = _tree_by_tree(model.read_text("utf-8"), lambda tree: change(tree, len(facts["names"])))
     model.write_text(text, "utf-8")
     record.write_text(json.dumps({**facts, "sha256": hashlib.sha256(text.encode()).hexdigest()}, indent=2) + "\n", "utf-8")
+
+
+def _tree_by_tree(text: str, change: Callable[[str], str]) -> str:
+    """Changes each tree, and the lengths in the head by which LightGBM finds them."""
+    sizes = _SIZES.search(text)
+    if sizes is None:
+        raise BundleError("the trees' text says nothing of their lengths, so it is not LightGBM's; package the release again")
+    head, at, trees = text[: text.index("Tree=0\n")], text.index("Tree=0\n"), []
+    for size in map(int, sizes[1].split()):
+        trees.append(change(text[at : at + size]))
+        at += size
+    lengths = f"tree_sizes={' '.join(str(len(tree)) for tree in trees)}"
+    return _SIZES.sub(lengths, head, count=1) + "".join(trees) + text[at:]

@@ -31,7 +31,7 @@ def test_it_is_another_release_that_says_what_it_is(world, harmed, how) -> None:
     assert bad.release_id != good.release_id
     assert bad.lineage["harmed"] == how
     assert bad.lineage["harmed_from"] == good.release_id
-    assert bad.lineage["harm"].endswith(".") or bad.lineage["harm"].endswith(":") or bad.lineage["harm"]
+    assert bad.lineage["harm"] == (HARMS[how].__doc__ or "").split("\n")[0]
     assert good.lineage.items() <= bad.lineage.items()
     assert (bad.as_of, bad.numbers, bad.features) == (good.as_of, good.numbers, good.features)
 
@@ -68,6 +68,15 @@ def test_a_reversed_ranker_gives_the_negative_scores(world, harmed) -> None:
     rows = np.random.default_rng(1).random((50, len(good.manifest.features)), np.float32)
     ours, theirs = good.recommender.ranker.score(rows), bad.recommender.ranker.score(rows)
     assert np.array_equal(ours, -theirs)
+
+
+@pytest.mark.parametrize("how", ["reversed", "shifted"])
+def test_its_trees_are_whole_for_lightgbm_too(harmed, how) -> None:
+    """What is explained is what was scored: contributions sum to the score."""
+    ranker = Bundle.open(harmed["folder"] / how).recommender.ranker
+    rows = np.random.default_rng(1).random((5, len(ranker.names)), np.float32)
+    assert ranker.contributions(rows).sum(axis=1) == pytest.approx(ranker.score(rows), abs=1e-4)
+    assert sum(ranker.importance().values()) == pytest.approx(1.0)
 
 
 def test_there_is_no_unknown_harm(world, tmp_path) -> None:
