@@ -22,6 +22,7 @@ FAILED: Final = "DEPLOY_FAILED"
 
 _LEAVING: Final = "DELETING"
 _POLL_SECONDS: Final = 0.2
+_LONGEST: Final = 800
 
 
 class RayServer:
@@ -136,12 +137,26 @@ class RayServer:
 
 
 def reasons(found: dict[str, Any]) -> str:
-    """Why an application is not well: its own message, and those of its deployments; empty where they say nothing."""
+    """Why an application is not well: its own message, and those of its deployments; empty where they say nothing.
+
+    Of a traceback only its first line and the error are kept.
+
+    Example:
+        >>> trace = "It failed to start. Error:\\nray::Ranking()\\n  File 'a.py', line 1\\nBundleError: it was altered"
+        >>> reasons({"status": "DEPLOY_FAILED", "deployments": {"ranking": {"message": trace}}})
+        'DEPLOY_FAILED: It failed to start. Error: BundleError: it was altered'
+    """
     deployments = found.get("deployments") or found.get("serveDeploymentStatuses") or {}
     told = [found.get("message", ""), *(own.get("message", "") for own in deployments.values())]
-    text = " ".join(dict.fromkeys(one.strip() for one in told if one.strip()))
+    text = " ".join(dict.fromkeys(filter(None, map(_brief, told))))
     status = found.get("status", "")
-    return f"{status}: {text[-800:]}" if text else "" if status == "RUNNING" else status
+    return f"{status}: {text[-_LONGEST:]}" if text else "" if status == "RUNNING" else status
+
+
+def _brief(message: str) -> str:
+    lines = [line for line in message.strip().splitlines() if line.strip()]
+    of_trace = [number for number, line in enumerate(lines) if line[0].isspace()]
+    return " ".join([lines[0], *lines[max(of_trace) + 1 :]] if of_trace else lines)
 
 
 def _stays(found: dict[str, Any]) -> bool:
