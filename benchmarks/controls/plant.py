@@ -65,6 +65,11 @@ class Plant:
             database_url=SecretStr(self.database_url),
         )
 
+    @property
+    def behind(self) -> Settings:
+        """The same, but slots are asked behind the edge: what is filled answers before the edge's checks see it."""
+        return self.settings.model_copy(update={"inner_port": self.serve_port - 11})
+
     def edge(self, name: str = "edge") -> Edge:
         """The edge, to be told or started."""
         ports = (self.http_port, self.inner_port, self.metrics_port, self.serve_port)
@@ -83,7 +88,7 @@ class Plant:
         return Controller(
             database,
             edges or LocalEdge(self.edge()),
-            server or RayServer(self.settings),
+            server or RayServer(self.behind),
             observer or Seen(database),
             tried or self.tried,
             **given,
@@ -92,7 +97,7 @@ class Plant:
     def tried(self, slot: str, release: Release) -> Warmth:
         """Tries a release with a few made requests."""
         asked = [RecommendRequest(user_id=f"u{number}") for number in range(3)]
-        return warm(self.settings.slot_url(slot), asked, seconds=5.0, release_id=release.release_id)
+        return warm(self.behind.slot_url(slot), asked, seconds=5.0, release_id=release.release_id)
 
     def register(self, database: Database, *names: str) -> None:
         """Makes releases known."""
