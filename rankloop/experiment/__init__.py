@@ -14,18 +14,24 @@ from rankloop.experiment.interleaving import (
 from rankloop.experiment.rarefaction import Rarefied, rarefied_difference, rarefy
 from rankloop.experiment.ratio import Difference, ratio_difference
 from rankloop.experiment.sample_ratio import SampleRatio, sample_ratio
+from rankloop.experiment.scoreboard import Agreement, Effect, Rank, Scoreboard, Trial, scoreboard
 from rankloop.experiment.sequential import AlwaysValid, always_valid
 
 __all__ = [
+    "Agreement",
     "AlwaysValid",
     "Counts",
     "Credits",
     "Difference",
+    "Effect",
     "Interleaved",
     "Preference",
+    "Rank",
     "Rarefied",
     "Rates",
     "SampleRatio",
+    "Scoreboard",
+    "Trial",
     "always_valid",
     "credit",
     "draft_seed",
@@ -37,5 +43,6 @@ __all__ = [
     "rate_ratio_bounds",
     "ratio_difference",
     "sample_ratio",
+    "scoreboard",
     "team_draft",
 ]
