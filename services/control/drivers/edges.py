@@ -1,5 +1,6 @@
 """Edges: told who gets which release, and read back; this machine's own, or any number of them by their admin sockets."""
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,7 +30,7 @@ class LocalEdge:
     """The only edge's name."""
 
     def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+        self._edge, self._telling = edge, threading.Lock()
 
     def names(self) -> list[str]:
         """One."""
@@ -50,7 +51,8 @@ class LocalEdge:
                 all of it, and that could not be recorded.
         """
         try:
-            self._edge.set_slots(wanted)
+            with self._telling:
+                self._edge.set_slots(wanted)
         except OSError as error:
             raise StackError(
                 f"the edge splits as {wanted}, but that could not be recorded for its next start: {error}"
@@ -86,6 +88,7 @@ class SocketEdges:
                 + "; name each edge's admin socket once in RANKLOOP_EDGES, or leave it empty for this machine's"
             )
         self._sockets = {one: AdminSocket(one, seconds=seconds) for one in addresses}
+        self._telling = {one: threading.Lock() for one in addresses}  # of each, so that a dead one holds up no other
         self._seeds = Slots(split_seed=seeds[0], interleave_seed=seeds[1])
 
     def names(self) -> list[str]:
@@ -121,11 +124,11 @@ class SocketEdges:
         except StackError:
             return None
 
-    @staticmethod
-    def _told(edge: AdminSocket, wanted: Slots) -> str | None:
+    def _told(self, edge: AdminSocket, wanted: Slots) -> str | None:
         """Why it did not take it; None where it did."""
         try:
-            edge.set_weights(wanted)
+            with self._telling[edge.address]:
+                edge.set_weights(wanted)
         except StackError as error:
             return f"{edge.address}: {error}"
         return None

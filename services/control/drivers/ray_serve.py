@@ -1,5 +1,6 @@
 """Slots on this machine: Serve applications of the stack's Ray, declared through its REST API."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -39,6 +40,7 @@ class RayServer:
         self._place = Place(settings.home)
         self._settings = as_started(settings, self._place.read("state"))
         self._api = ServeApi(self._settings)
+        self._declaring = threading.Lock()
 
     def holds(self) -> dict[str, str | None]:
         """By slot, the release that answers at `/<slot>/readyz`; None where nobody answers."""
@@ -81,7 +83,7 @@ class RayServer:
 
     def _declare(self, slot: str, wanted: dict[str, Any] | None) -> None:
         """Declares both slots, unless that is what is declared."""
-        with self._place.locked():
+        with self._declaring, self._place.locked():
             found = self._applications()
             now = {name: own["deployed_app_config"] for name, own in found.items() if _stays(own)}
             others = [own for name, own in now.items() if name != slot]

@@ -34,7 +34,7 @@ class RayServiceApi:
         self._url = f"{url.rstrip('/')}/apis/ray.io/v1/namespaces/{namespace}/rayservices/{name}"
         self._token_file, self.title = token_file, f"RayService {namespace}/{name}"
         try:
-            self._verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+            self._verify = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         except OSError as error:
             raise SettingsError(f"the Kubernetes API's certificate {ca_file} cannot be read: {error}; name its file") from error
 

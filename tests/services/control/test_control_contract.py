@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,15 @@ class EdgesContract:
         with pytest.raises(StackError, match=r"the seeds are"):
             world.driver.apply(Slots("green", split_seed=99))
         assert set(world.driver.read().values()) == {Slots("blue", canary_bp=100)}
+
+    def test_two_threads_that_tell_at_once_are_both_heard(self, world: EdgesWorld) -> None:
+        wanted = [Slots("blue", canary_bp=n) for n in range(1, 25)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(world.driver.apply, wanted))
+        found = world.driver.read()
+        assert set(found.values()) <= set(wanted)
+        world.driver.apply(wanted[0])
+        assert set(world.driver.read().values()) == {wanted[0]}
 
     def test_what_somebody_else_changed_is_read_and_put_right(self, world: EdgesWorld) -> None:
         world.driver.apply(Slots("blue", canary_bp=100))
@@ -265,6 +275,11 @@ class ServerContract:
         assert world.driver.holds()["blue"] == "r-1"
         world.fill("blue", "r-3")
         assert world.driver.holds()["blue"] == "r-3"
+
+    def test_both_slots_may_be_filled_at_once(self, world: ServerWorld) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(world.fill, ("blue", "green"), ("r-1", "r-2")))
+        assert world.driver.holds() == {"blue": "r-1", "green": "r-2"}
 
     def test_a_slot_is_cleared_once_and_the_other_stays(self, world: ServerWorld) -> None:
         world.fill("blue", "r-1")

@@ -93,7 +93,7 @@ def test_a_patch_names_the_text_and_the_version_it_was_made_of_and_nothing_else(
 
 
 def test_what_was_reported_before_the_operator_saw_the_change_is_not_believed(serve: ToyServe, driver: KubeRayServer) -> None:
-    serve.broken, serve.cluster.blind = {"r-bad"}, 20
+    serve.broken, serve.cluster.blind = {"r-bad"}, 6
     with pytest.raises(StackError, match=r"could not start r-bad in slot green: DEPLOY_FAILED: BundleError: r-bad is altered"):
         driver.fill("green", "r-bad", "/store/r-bad", say=print, seconds=20)
     said: list[str] = []
