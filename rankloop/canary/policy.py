@@ -42,14 +42,14 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 GUARDS: Final[Mapping[str, Guard]] = {
     "errors": Guard(tolerate=0.5, rule_out=1.0, floor=0.003, dispersion=1.5),
-    "latency_p95": Guard(tolerate=0.1, rule_out=0.25, dispersion=3.0),
-    "latency_p99": Guard(tolerate=0.2, dispersion=3.0),
+    "latency_p95": Guard(tolerate=0.1, rule_out=0.25, dispersion=2.0),
+    "latency_p99": Guard(tolerate=0.2, dispersion=2.0),
     "empty": Guard(tolerate=0.5, floor=0.005),
     "fallback": Guard(tolerate=0.5, floor=0.01),
     "ctr@10": Guard(tolerate=0.02),
     "apply_rate": Guard(tolerate=0.0, share=3.0),
     "ndcg@10": Guard(tolerate=0.02),
-    "coverage": Guard(tolerate=0.2),
+    "coverage": Guard(tolerate=0.1),
     "overlap": Guard(tolerate=0.9),
     "score": Guard(tolerate=3.0),
 }
@@ -67,7 +67,7 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     aim: Literal["not worse", "better"] = "not worse"
     """`better` promotes only what is surely above stable."""
 
-    rule_out: float = 0.05
+    rule_out: float = 0.02
     """With `not worse`: the loss that must be excluded, a share of stable's value."""
 
 

@@ -1,0 +1,1 @@
+"""Simulated canaries: a crowd, its observations, and the policies that judge them."""
