@@ -5,7 +5,23 @@ from typing import Annotated
 import typer
 
 from rankloop import __version__
-from services.cli import ask, data, demo, pipeline, release, shadow, slots, stack, tokens
+from services.cli import (
+    ask,
+    canary,
+    crowd,
+    data,
+    demo,
+    history,
+    pipeline,
+    release,
+    releases,
+    rollback,
+    runs,
+    shadow,
+    slots,
+    stack,
+    tokens,
+)
 from services.cli.console import Guarded, out
 
 __all__ = ["app", "main"]
@@ -37,7 +53,10 @@ def _options(
 
 app.command(rich_help_panel="The loop")(demo.demo)
 app.command(rich_help_panel="The loop")(release.run)
-app.command(rich_help_panel="The loop")(release.releases)
+app.add_typer(releases.app, name="releases", rich_help_panel="Releases")
+app.add_typer(canary.app, name="canary", rich_help_panel="Releases")
+app.command(rich_help_panel="Releases")(rollback.rollback)
+app.command(rich_help_panel="Releases")(history.events)
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)
 app.command(rich_help_panel="The stack")(stack.logs)
@@ -45,11 +64,13 @@ app.command(rich_help_panel="The stack")(stack.down)
 app.command(rich_help_panel="The stack")(stack.reload)
 app.add_typer(slots.app, name="slots", rich_help_panel="The stack")
 app.command(rich_help_panel="The stack")(shadow.shadow)
+app.command(rich_help_panel="The stack")(crowd.crowd)
 app.command(rich_help_panel="Ask the release that serves")(ask.recommend)
 app.command(rich_help_panel="Ask the release that serves")(ask.search)
 app.command(rich_help_panel="Ask the release that serves")(ask.rank)
 app.command(rich_help_panel="Ask the release that serves")(ask.similar)
 app.add_typer(tokens.app, name="tokens", rich_help_panel="Who may ask")
+app.add_typer(runs.app, name="runs", rich_help_panel="Data and pipelines")
 app.add_typer(data.app, name="data", rich_help_panel="Data and pipelines")
 app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Data and pipelines")
 

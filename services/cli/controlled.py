@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import msgspec
 import typer
 
-from rankloop.errors import ControlError, Unavailable
+from rankloop.errors import Missing, Unavailable
 from services.cli.console import err, myself, out
 from services.control.client import ControlClient
 from services.settings import Settings
@@ -34,7 +34,7 @@ def reading(settings: Settings | None = None) -> Iterator[Reader]:
     """The control plane, or the record itself where none answers, so that history can be read while the stack is down.
 
     Raises:
-        ControlError: nobody answers, and there is no record.
+        Missing: nobody answers, and there is no record.
     """
     settings = settings or Settings.read()
     with ControlClient.of(settings) as client:
@@ -44,7 +44,7 @@ def reading(settings: Settings | None = None) -> Iterator[Reader]:
     from services.control.views import Views, has_record
 
     if not has_record(settings):
-        raise ControlError(f"nothing was released here yet: start the stack with {myself()} up, then {myself()} run")
+        raise Missing(f"nothing was released here yet: start the stack with {myself()} up, then {myself()} run")
     err.print("[dim]no control plane answers: this is read from its record[/dim]")
     with Views.open(settings) as views:
         yield views

@@ -1,4 +1,4 @@
-"""`rankloop run | releases`: the release pipeline on this machine, and what it released."""
+"""`rankloop run`: the release pipeline on this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 from rich.markup import escape
-from rich.table import Table
 
 from rankloop.errors import SettingsError
 from services import stack
-from services.cli.console import NOT_PASSED, in_words, myself, out
+from services.cli.console import NOT_PASSED, in_words, out
 from services.cli.given import Given, Mapping, Source, given
 from services.cli.stack import say
 from services.settings import Settings
@@ -18,7 +17,7 @@ from services.settings import Settings
 if TYPE_CHECKING:
     from pipelines.launch import RunResult
 
-__all__ = ["Recipe", "Set", "recipe_from", "releases", "run", "run_on", "show_end"]
+__all__ = ["Recipe", "Set", "recipe_from", "run", "run_on", "show_end"]
 
 Recipe = Annotated[
     Path | None, typer.Option("--recipe", help="A YAML file with fields of the recipe.", exists=True, dir_okay=False)
@@ -50,20 +49,6 @@ def run(
     show_end(result)
     if result.release_id is None:
         raise typer.Exit(NOT_PASSED)
-
-
-def releases() -> None:
-    """List the runs that ended on this machine: what the gate said, and what was released."""
-    from pipelines.history import History
-
-    records = History(Settings.read().home).records()
-    if not records:
-        out.print(f"no run has ended yet; start one with {myself()} run")
-        return
-    table = Table("ended", "run", "verdict", "release")
-    for record in records:
-        table.add_row(record.at, record.run_id, record.verdict, record.release_id or "")
-    out.print(table)
 
 
 def run_on(data: Given, recipe: dict[str, Any], settings: Settings, *, alone: bool = False) -> "RunResult":

@@ -8,10 +8,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from rankloop.errors import Missing
 from services.cli.console import NOT_PASSED, myself, out
 from services.cli.controlled import AsJson, print_json, reading
 from services.control.moments import moment, shown
-from services.control.wire import ReleaseShown
+from services.control.wire import ReleaseList, ReleaseShown
 
 __all__ = ["app"]
 
@@ -29,9 +30,12 @@ def _default(context: typer.Context) -> None:
 @app.command("list")
 def list_releases(as_json: AsJson = False) -> None:
     """List the releases, the newest first: its state, the gate's verdict, what it knows, who gets it."""
-    with reading() as record:
-        found = record.releases()
-        shares = {own.release_id: own.share_bp for own in record.serving().slots}
+    try:
+        with reading() as record:
+            found = record.releases()
+            shares = {own.release_id: own.share_bp for own in record.serving().slots}
+    except Missing:
+        found, shares = ReleaseList([]), {}
     if as_json:
         print_json(found)
         return

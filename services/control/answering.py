@@ -31,11 +31,14 @@ async def worked(request: Asked, work: Callable[[], _T]) -> _T:
     """Does what may wait for a database or a disk in a thread, so that other requests are answered meanwhile.
 
     Raises:
+        RuntimeError: the record cannot be read.
         HTTPException: 404, 409, 422 or 503, with the sentence of the error that was raised on purpose.
     """
     request_id(request)
     try:
         return await asyncio.to_thread(work)
+    except msgspec.ValidationError as error:  # of the record: the body was decoded before, so the fault is ours
+        raise RuntimeError(f"the record holds what this version cannot read: {error}") from error
     except Missing as error:
         raise HTTPException(status_code=404, detail=str(error)) from error
     except Conflict as error:

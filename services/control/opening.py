@@ -23,7 +23,7 @@ from services.control.views import Views
 from services.control.wire import ControlReadiness
 from services.settings import Settings
 
-__all__ = ["Loops", "Opened", "open_control"]
+__all__ = ["Loops", "Opened", "open_control", "readiness"]
 
 log: Final = logging.getLogger("services.control")
 
@@ -132,14 +132,15 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         triggers=triggers,
         edges=edges,
         server=server,
-        readiness=lambda: _readiness(controller, runs, database),
+        readiness=lambda: readiness(controller, runs, database),
         tokens=tokens,
         metrics=metrics,
     )
     return Opened(app, Loops(controller, runs, Counting(database, metrics), database))
 
 
-def _readiness(controller: Controller, runs: Runs, database: Database) -> ControlReadiness:
+def readiness(controller: Controller, runs: Runs, database: Database) -> ControlReadiness:
+    """Who leads, and what the last rounds could not do."""
     status = controller.status()
     return ControlReadiness(
         status="ready",

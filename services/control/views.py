@@ -12,6 +12,7 @@ from sqlalchemy import make_url, select
 from rankloop.errors import ControlError
 from services.control import database as db
 from services.control.database import tables
+from services.control.database.types import of_row
 from services.control.drivers import Edges, Server
 from services.control.moments import moment
 from services.control.wire import (
@@ -195,4 +196,4 @@ def _last_step(session: db.Session, canary_id: str) -> db.Step | None:
     own = tables.observations.c
     newest = select(tables.observations).where(own.canary_id == canary_id).order_by(own.number.desc()).limit(1)
     row = session.execute(newest).mappings().one_or_none()
-    return msgspec.convert(dict(row), db.Step) if row else None
+    return of_row(db.Step, row) if row else None
