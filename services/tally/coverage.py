@@ -41,11 +41,13 @@ class Showings:
         """Sees one list."""
         if not self._counts(unit):
             return
+        table = self.table
         for item in items:
-            key = _pair(unit, item)
-            if self.table.find(key) < 0:
-                row = self.table.row(key)
-                self.table["unit"][row], self.table["item"][row] = unit, item
+            pairs = len(table)
+            row = table.row(_pair(unit, item))
+            if row == pairs:
+                table.put("unit", row, unit)
+                table.put("item", row, item)
         while len(self.table) > self._limit and self.bits < _HALVES:
             self.bits += 1
             self._thin()

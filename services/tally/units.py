@@ -65,13 +65,15 @@ class Units:
 
     def add(self, unit: int, **more: int) -> None:
         """Adds to the columns of a unit."""
-        row, table = self.table.row(unit), self.table
+        table = self.table
+        row = table.row(unit)
+        before = {name: table.number(name, row) for name in COLUMNS}
+        after = before | {name: before[name] + count for name, count in more.items()}
         for metric, (x, y) in _RATIOS.items():
             if x in more or y in more:
-                before = int(table[x][row]), int(table[y][row])
-                _move(self.moments[metric], before, (before[0] + more.get(x, 0), before[1] + more.get(y, 0)))
-        for name, count in more.items():
-            table[name][row] = int(table[name][row]) + count
+                _move(self.moments[metric], (before[x], before[y]), (after[x], after[y]))
+        for name in more:
+            table.put(name, row, after[name])
 
     def ratio(self, metric: str) -> Ratio:
         """The moments of a metric, in its own unit."""
