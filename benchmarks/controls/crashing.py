@@ -3,9 +3,9 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,12 +18,12 @@ from services.control.changes import BACK, WANTED
 from services.control.controller import Controller
 from services.control.database import Database, Session
 
-__all__ = ["RELEASES", "Ended", "Killed", "carried_through", "carry", "ended", "fresh", "often"]
+__all__ = ["POLICY", "RELEASES", "Ended", "Killed", "carried_through", "carry", "ended", "fresh", "ruling"]
 
 RELEASES: Final = ("r-first", "r-good", "r-bad")
 """The first serves at once; the second is promoted; the third is rolled back; then somebody rolls the second back too."""
 
-_POLICY: Final = {
+POLICY: Final[dict[str, Any]] = {
     "steps": [1000, 5000],
     "min_seconds": 0.0,
     "interval_seconds": 0.001,
@@ -33,6 +33,8 @@ _POLICY: Final = {
         ("latency_p95", "latency_p99", "empty", "fallback", "ctr@10", "ndcg@10", "coverage", "overlap", "score")
     ),
 }
+"""A canary that is promoted after two steps where nothing is wrong with it."""
+
 _WHO: Final = "story"
 _PASSING: Final = ("fault", "fault over", "edges.corrected")
 _LONGEST_S: Final = 60.0
@@ -100,9 +102,9 @@ def _next(controller: Controller, database: Database) -> bool:
     if first not in wanted:
         controller.serve_now(first, who=_WHO, why="the first one")
     elif state[first] == "serving" and good not in canaries:
-        controller.start_canary(good, _POLICY, who=_WHO, why="it is better")
+        controller.start_canary(good, POLICY, who=_WHO, why="it is better")
     elif canaries.get(good) == "promoted" and bad not in canaries:
-        controller.start_canary(bad, _POLICY, who=_WHO, why="it seems better")
+        controller.start_canary(bad, POLICY, who=_WHO, why="it seems better")
     elif canaries.get(bad) == "rolled back" and idle and not back:
         controller.rollback(who=_WHO, why="the second one was not better either")
     return back and state[first] == "serving" and kept is None
@@ -188,9 +190,17 @@ def _events(session: Session) -> tuple[tuple[str, str], ...]:
     return tuple((own.kind, named.get(own.subject, own.subject)) for own in found if own.kind not in _PASSING)
 
 
-def often(events: Collection[tuple[str, str]], kind: str) -> int:
-    """How often something happened."""
-    return Counter(own for own, _ in events)[kind]
+def ruling(plant: Plant, holder: str, *, lease_seconds: float) -> Any:
+    """A process that leads or follows until it is killed, ticking as the service does."""
+    process = _PROCESSES.Process(target=_rule, args=(plant, holder, lease_seconds), daemon=True)
+    process.start()
+    return process
+
+
+def _rule(plant: Plant, holder: str, lease_seconds: float) -> None:
+    with plant.database() as database:
+        controller = plant.controller(database, holder=holder, lease_seconds=lease_seconds, beside=True)
+        controller.run(threading.Event(), seconds=min(1.0, lease_seconds / 3))
 
 
 def fresh(home: Path, number: int) -> str:
