@@ -1,5 +1,7 @@
 """KubeRay's driver beyond the contract: conflicts, refusals, what it leaves alone in the resource."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,21 @@ def test_an_api_that_is_not_there_is_said(token: Path) -> None:
         api.read()
 
 
+def test_the_apis_certificate_is_checked_by_the_clusters_own(serve: ToyServe, token: Path, tmp_path: Path) -> None:
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.crt"
+    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=kubernetes", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([openssl, *kind, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    serve.speak_tls(certificate, key)
+    url = serve.url.replace("http:", "https:")
+    found = RayServiceApi(url, "prod", "rankloop", token_file=token, ca_file=certificate).read()
+    assert found["kind"] == "RayService"
+    with pytest.raises(StackError, match=r"does not answer as such: .*CERTIFICATE_VERIFY_FAILED"):
+        RayServiceApi(url, "prod", "rankloop", token_file=token, ca_file=None).read()
+
+
 def test_a_certificate_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"certificate .*ca.crt cannot be read"):
         RayServiceApi("https://k", "prod", "rankloop", token_file=None, ca_file=tmp_path / "ca.crt")
@@ -149,6 +166,26 @@ def test_a_serve_configuration_that_cannot_be_read_is_not_overwritten(serve: Toy
     with pytest.raises(StackError, match=r"spec.serveConfigV2 of RayService prod/rankloop cannot be read"):
         driver.clear("blue", seconds=1)
     assert serve.cluster.config == text
+
+
+@pytest.mark.parametrize("named", ["rankloop", "prod/", "/rankloop", "a/b/c"])
+def test_a_rayservice_is_named_with_its_namespace(tmp_path: Path, named: str) -> None:
+    settings = Settings.read(home=tmp_path).model_copy(update={"rayservice": named})
+    with pytest.raises(SettingsError, match=f"RANKLOOP_RAYSERVICE is '{named}'; give it as namespace/name"):
+        open_server(settings)
+
+
+def test_a_rayservice_in_the_settings_is_driven_through_the_kubernetes_api(serve: ToyServe, token: Path, tmp_path: Path) -> None:
+    named = {
+        "rayservice": "prod/rankloop",
+        "kubernetes_url": serve.url,
+        "kubernetes_account": str(token.parent),
+        "slots_url": serve.url,
+    }
+    server = open_server(Settings.read(home=tmp_path).model_copy(update=named))
+    assert isinstance(server, KubeRayServer)
+    server.fill("blue", "r-1", "/store/r-1", say=print, seconds=30)
+    assert server.holds() == {"blue": "r-1", "green": None}
 
 
 def test_without_a_rayservice_in_the_settings_it_is_this_machines_ray(tmp_path: Path) -> None:
