@@ -51,22 +51,20 @@ class Cluster:
         url: its API, such as `http://ml-pipeline.kubeflow:8888`.
         token: a bearer token; empty: none.
         namespace: whose runs they are, on a server of several users; empty: it has one.
-        serve_api: Ray's dashboard, as the steps see it.
-        serve_url: where requests are answered, as the steps see it.
+        control_api: the control plane, as the steps see it.
         ray_address: the Ray cluster to tune on.
     """
 
     url: str
     token: str = ""
     namespace: str = ""
-    serve_api: str = "http://127.0.0.1:8265"
-    serve_url: str = "http://127.0.0.1:8000"
+    control_api: str = "http://127.0.0.1:8002"
     ray_address: str = ""
 
     def order(self, run: Run) -> Order:
         """The pipeline's order of a run."""
         own = RunOrder.of(run.order).fields()
-        return Order(**own, serve_api=self.serve_api, serve_url=self.serve_url, ray_address=self.ray_address)
+        return Order(**own, control_api=self.control_api, ray_address=self.ray_address)
 
 
 class KfpLauncher:

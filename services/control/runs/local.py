@@ -60,12 +60,13 @@ class LocalLauncher:
         folder, child = _folder(run), self._children.get(run.run_id)
         gone = child is not None and child.poll() is not None
         owner = read_owner(folder)
-        alive = owner.lives() if owner else not gone
+        # a run whose process was noted and whose folder is gone has nobody who could tell of it
+        alive = owner.lives() if owner else not gone and run.pid is None
         if end := read_end(folder):  # read last: it may have ended just now
             return _told(end)
         if alive:
             return None
-        who = f"its process {owner.pid}" if owner else "its process"
+        who = f"its process {owner.pid if owner else run.pid}" if owner or run.pid else "its process"
         remedy = f"go on from the last step that ended with `rankloop runs retry {run.run_id}`"
         return Ended("lost", error=f"{who} vanished without an end; {_last_words(folder)}\n  {remedy}")
 

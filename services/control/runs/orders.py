@@ -7,6 +7,7 @@ from typing import Any, Self
 import msgspec
 
 from pipelines.launch import Order
+from rankloop.canary import Policy
 from rankloop.contracts import SURFACES
 from rankloop.errors import ControlError, SettingsError
 from rankloop.recipe import Recipe
@@ -25,6 +26,8 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         mapping: the YAML of the `mapping` source; empty for the others.
         recipe: fields of the recipe that differ from their defaults.
         alone: compare with the popular baseline alone, as for a first release.
+        at_once: let the release serve everybody without a canary.
+        policy: fields of the canary's policy that differ from the default.
 
     Example:
         >>> RunOrder.of({"source": "contract", "path": "/data/log"}).fields()["alone"]
@@ -36,6 +39,8 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     mapping: str = ""
     recipe: dict[str, Any] = {}
     alone: bool = False
+    at_once: bool = False
+    policy: dict[str, Any] = {}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -47,6 +52,7 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         try:
             order = msgspec.convert(dict(fields), cls)
             Recipe.from_mapping(order.recipe)
+            Policy.of(order.policy)
         except (msgspec.ValidationError, SettingsError) as error:
             raise ControlError(f"this order cannot be run: {error}") from error
         if order.source not in SOURCES:
@@ -63,8 +69,7 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def at(self, settings: Settings) -> Order:
         """The pipeline's order, with the addresses of one place."""
-        own: dict[str, Any] = self.fields() | {"serve_api": settings.dashboard_url, "serve_url": settings.service_url}
-        return Order(**own, ray_address=settings.ray_address)
+        return Order(**self.fields(), control_api=settings.control_url, ray_address=settings.ray_address)
 
 
 def known_place(name: str, path: str) -> str:

@@ -2,19 +2,22 @@
 
 import json
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
 
 from pipelines.events import STEPS
 from rankloop.errors import Conflict, ControlError, Missing
+from services.control.database import Database
 from services.control.runs import LocalLauncher, Runs
 from tests.services.control.toy_runs import Place, events_of
 
@@ -76,7 +79,17 @@ def test_a_log_is_read_in_parts_by_step(place: Place) -> None:
     assert [line.split(":")[0] for line in own[1:]] == ["build_features"] * 3
 
 
-def test_two_starts_at_once_for_one_surface_and_one_runs(place: Place) -> None:
+@pytest.fixture
+def any_place(tmp_path: Path, any_url: str) -> Iterator[Place]:
+    one = Place(tmp_path, any_url)
+    yield one
+    for left in one.processes():
+        left.kill()
+    one.database.close()
+
+
+def test_two_starts_at_once_for_one_surface_and_one_runs(any_place: Place) -> None:
+    place = any_place
     place.says("hold-ingest")
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(lambda seed: place.start(seed=seed), (1, 2))
@@ -99,7 +112,8 @@ def test_runs_of_two_surfaces_run_beside_each_other(place: Place) -> None:
     place.until(lambda: len(place.runs.runs(state="succeeded")) == 2, "both end")
 
 
-def test_an_order_that_waits_already_is_not_queued_twice(place: Place) -> None:
+def test_an_order_that_waits_already_is_not_queued_twice(any_place: Place) -> None:
+    place = any_place
     with ThreadPoolExecutor(4) as many:
         names = {run.run_id for run in many.map(lambda _: place.start(seed=3), range(8))}
     assert len(names) == 1
@@ -276,3 +290,81 @@ def test_a_surface_or_a_run_that_is_not_there_is_refused(place: Place) -> None:
     for ask in (place.runs.run, place.runs.steps, place.runs.log, lambda name: place.runs.cancel(name, "ada")):
         with pytest.raises(Missing, match="no run 'run-0'"):
             ask("run-0")
+
+
+def test_a_run_whose_folder_was_removed_is_lost(place: Place) -> None:
+    place.says("hold-ingest")
+    run = place.start()
+    place.until(lambda: place.runs.run(run.run_id).pid, "its process is noted")
+    for left in place.processes():
+        left.kill()
+    shutil.rmtree(place.home / "runs")
+    place.control().tick()
+    assert place.runs.run(run.run_id).state == "lost"
+    assert {step.state for step in place.runs.steps(run.run_id)} == {"skipped"}
+    assert place.runs.log(run.run_id) == ("", 0)
+
+
+class Killed(BaseException):
+    """The control plane ends here."""
+
+
+class Mortal:
+    """Lets a control plane end at its nth passage of a transition."""
+
+    def __init__(self, place: Place, last: int) -> None:
+        self.place, self.left, self.begun = place, last, False
+
+    def passes(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    def control(self) -> Runs:
+        launcher = LocalLauncher(self.place.settings, command=self.place.command)
+        launcher.begin = self._begin(launcher.begin)  # type: ignore[method-assign]
+        database = cast(Database, Watched(self))
+        return Runs(database, self.place.settings, clock=lambda: datetime.now(UTC), launcher=launcher)
+
+    def _begin(self, begin: Callable[..., Any]) -> Callable[..., Any]:
+        def passing(*given: Any) -> Any:
+            if self.begun:  # what is asked again at each tick counts once
+                return begin(*given)
+            self.begun = True
+            self.passes()
+            placed = begin(*given)
+            self.passes()
+            return placed
+
+        return passing
+
+
+class Watched:
+    """A record whose transactions a control plane may end before, within or after."""
+
+    def __init__(self, mortal: Mortal) -> None:
+        self.mortal, self.read = mortal, mortal.place.database.read
+
+    @contextmanager
+    def begin(self, lease: Any = None) -> Iterator[Any]:
+        self.mortal.passes()
+        with self.mortal.place.database.begin(lease) as session:
+            yield session
+            self.mortal.passes()
+        self.mortal.passes()
+
+
+def test_killed_at_any_transition_the_next_control_plane_brings_the_run_to_the_same_end(place: Place) -> None:
+    for last in range(1, 100):
+        run, mortal = place.start(seed=last), Mortal(place, last)
+        try:
+            place.until_state(run, "succeeded", runs=mortal.control())
+        except Killed:
+            place.until_state(run, "succeeded", runs=place.control())
+        ended = place.runs.run(run.run_id)
+        assert (ended.verdict, ended.release_id) == ("pass", "r1")
+        assert place.begins().count(run.run_id) == 1
+        assert [kind for kind in place.kinds(run) if kind != "run.changed"] == ["run.queued", "run.running", "run.succeeded"]
+        if mortal.left > 0:
+            break
+    assert last > 3 * 3, "three transactions, each before, within and after, and the start of the process"

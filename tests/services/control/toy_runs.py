@@ -73,12 +73,12 @@ while True:
 class Place:
     """A home, a record, and data that says how the program behaves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self.home, self.data, self.program = folder / "home", folder / "data", folder / "pipeline.py"
         for own in (self.home, self.data):
             own.mkdir()
         self.program.write_text(PIPELINE)
-        self.url = f"sqlite:///{folder / 'record.db'}"
+        self.url = url or f"sqlite:///{folder / 'record.db'}"
         self.settings = Settings.read(home=str(self.home), stop_seconds=0.5)
         self.database: Database = open_database(self.url)
         self.runs = self.control()
