@@ -1,4 +1,4 @@
-"""Step: a Bento goes into service on Ray Serve."""
+"""Step: a release that passed the gate is handed to the control plane, which tries it on a share of the people."""
 
 from kfp import dsl
 
@@ -6,23 +6,32 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def deploy(bento: dsl.Input[dsl.Model], serve_api: str, serve_url: str) -> str:
-    """Deploys through Ray Serve's REST API and waits until the release answers.
+def deploy(
+    bento: dsl.Input[dsl.Model], evaluation: dsl.Input[dsl.Artifact], control_api: str, at_once: bool, policy: dict
+) -> str:
+    """Registers the release and starts its canary; where nothing serves yet it serves everybody.
 
     Args:
-        bento: the Bento, with its release's id.
-        serve_api: Ray's dashboard, such as `http://127.0.0.1:8265`.
-        serve_url: where requests are answered, such as `http://127.0.0.1:8000`.
+        bento: the Bento, with its release's id and its bundle.
+        evaluation: what the gate said of it.
+        control_api: the control plane, such as `http://127.0.0.1:8002`.
+        at_once: serve everybody without a canary.
+        policy: fields of the canary's policy that differ from the default.
 
     Returns:
-        The release that serves.
+        The release.
     """
-    from components.serve_api import put_into_service
-    from monitoring.progress import step
+    import os
+    from pathlib import Path
+
+    from components.control_api import hand_over
+    from monitoring.progress import EVENTS, step
 
     with step("deploy") as say:
-        release_id = bento.metadata["release_id"]
-        seconds = put_into_service(bento.metadata["address"], release_id, serve_api=serve_api, serve_url=serve_url, say=say)
-        facts = {"release_id": release_id, "bundle": bento.metadata["bundle"]}
-        say(f"{release_id} answers at {serve_url} after {seconds:.1f} s", **facts)
-        return release_id
+        own, run_id = bento.metadata, Path(os.environ.get(EVENTS, "")).parent.name
+        place = {"bundle": own["bundle"], "bento": own["address"], "evaluation": evaluation.path, "run_id": run_id}
+        why = f"run {run_id} made it, and it passed the gate"
+        handed = hand_over(control_api, **place, policy=policy, at_once=at_once, why=why, say=say)
+        facts = {"release_id": handed["release_id"], "bundle": own["bundle"], "state": handed["state"]}
+        say({"serving": "it serves", "canary": f"canary {handed['canary_id']} has begun"}.get(handed["state"], "it is known"), **facts)
+        return str(handed["release_id"])

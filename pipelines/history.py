@@ -51,20 +51,22 @@ class History:
             return []
         return [Record(**json.loads(line)) for line in self._file.read_text().splitlines() if line]
 
-    def serving(self) -> Record | None:
-        """The newest record that put a release into service."""
-        return next((record for record in reversed(self.records()) if record.release_id), None)
-
-    def champion_for(self, inputs: str) -> str:
+    def champion_for(self, inputs: str, serving: str | None) -> str:
         """The bundle a run with these inputs has to beat.
 
-        It is the serving release's, except for a run that repeats the one that made it: that run has the same
-        champion as before, so that nothing new is found to do.
+        It is the serving release's. A run that repeats the one that made it, or a later one (whose release is a canary
+        still, or was rolled back), has the same champion as before, so that nothing new is found to do.
+
+        Args:
+            inputs: fingerprint of what goes in.
+            serving: the release that serves; None where none does.
         """
-        serving = self.serving()
-        if serving is None:
-            return ""
-        return serving.champion if serving.inputs == inputs else serving.bundle
+        for record in reversed(self.records()):
+            if record.release_id and record.inputs == inputs:
+                return record.champion
+            if record.release_id and record.release_id == serving:
+                return record.bundle
+        return ""
 
     def record(self, run_id: str, verdict: str, deployed: Mapping[str, Any], *, inputs: str, champion: str) -> None:
         """Appends how a run ended; `deployed` holds `release_id` and `bundle`, or nothing."""

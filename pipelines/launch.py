@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from components.control_api import serving
 from monitoring.progress import EVENTS
 from pipelines.environment import RAY_ENVIRONMENT
 from pipelines.events import PEAKS, Event, StepRecord, last_words, read_events, summarise
@@ -25,6 +26,9 @@ from rankloop.errors import RankloopError
 from rankloop.files import write_json
 
 __all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_release", "submit_release"]
+
+_DELIVERY: Final = frozenset({"control_api", "at_once", "policy", "ray_address"})
+"""Parameters that say where things are, and not what a release is made of."""
 
 _POLL_SECONDS: Final = 0.2
 _SAMPLE_SECONDS: Final = 0.5
@@ -48,20 +52,22 @@ class Order:
         path: what it reads.
         mapping: the YAML of the `mapping` source.
         recipe: fields of `rankloop.recipe.Recipe` that differ from their defaults.
-        serve_api: Ray's dashboard.
-        serve_url: where requests are answered.
+        control_api: the control plane that gets the release.
         ray_address: the cluster to tune on; empty starts a local one for the step.
         alone: compare with the popular baseline alone, as for a first release.
+        at_once: let the release serve everybody without a canary.
+        policy: fields of the canary's policy that differ from the default.
     """
 
     source: str
     path: str
     mapping: str = ""
     recipe: Mapping[str, Any] | None = None
-    serve_api: str = "http://127.0.0.1:8265"
-    serve_url: str = "http://127.0.0.1:8000"
+    control_api: str = "http://127.0.0.1:8002"
     ray_address: str = ""
     alone: bool = False
+    at_once: bool = False
+    policy: Mapping[str, Any] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """The pipeline's parameters, less the champion."""
@@ -71,11 +77,17 @@ class Order:
             "mapping": self.mapping,
             "data_version": data_version(self.path, self.mapping, self.source),
             "code_version": code_version(),
-            "serve_api": self.serve_api,
-            "serve_url": self.serve_url,
+            "control_api": self.control_api,
+            "at_once": self.at_once,
+            "policy": dict(self.policy or {}),
             "ray_address": self.ray_address,
             "recipe": dict(self.recipe or {}),
         }
+
+    def inputs(self) -> str:
+        """Fingerprint of everything a release is made of, less the champion."""
+        made_of = {name: value for name, value in self.parameters().items() if name not in _DELIVERY}
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,8 @@ class RunResult:
         verdict: `pass`, `fail` or `not enough evidence`.
         evaluation: the recorded numbers and the gate's reasons, as `evaluate` wrote them.
         report: the HTML page, `<folder>/report.html`.
-        release_id: what serves now; None where the gate did not pass.
+        release_id: what was handed to the control plane; None where the gate did not pass.
+        state: where that release stands: `serving`, `canary` or `rolled back` (before, so it is not tried again); else empty.
         seconds: from start to end.
     """
 
@@ -100,6 +113,7 @@ class RunResult:
     evaluation: dict[str, Any]
     report: Path
     release_id: str | None
+    state: str
     seconds: float
 
 
@@ -119,12 +133,12 @@ def run_release(
 
     Raises:
         PipelineFailed: a step failed.
+        ControlError: no control plane answers.
     """
     started = time.monotonic()
     history = History(home)
-    parameters = order.parameters()
-    inputs = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
-    champion = "" if order.alone else history.champion_for(inputs)
+    parameters, inputs = order.parameters(), order.inputs()
+    champion = "" if order.alone else history.champion_for(inputs, serving(order.control_api))
     folder = folder.resolve() if folder else _run_folder(home)
     request = {
         "parameters": parameters | {"champion": champion},
@@ -253,5 +267,6 @@ def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds:
         evaluation=evaluation,
         report=Path(shutil.copyfile(outputs["report"], folder / "report.html")),
         release_id=steps["deploy"].facts.get("release_id"),
+        state=steps["deploy"].facts.get("state", ""),
         seconds=seconds,
     )

@@ -31,10 +31,11 @@ def release(
     data_version: str = "",
     code_version: str = "",
     champion: str = "",
-    serve_api: str = "http://127.0.0.1:8265",
-    serve_url: str = "http://127.0.0.1:8000",
+    control_api: str = "http://127.0.0.1:8002",
+    at_once: bool = False,
+    policy: dict = {},  # noqa: B006  (a pipeline's defaults are compiled, never mutated)
     ray_address: str = "",
-    recipe: dict = {},  # noqa: B006  (a pipeline's defaults are compiled, never mutated)
+    recipe: dict = {},  # noqa: B006
 ) -> Outputs:
     """Wiring only: names and edges."""
     data = ingest(source=source, path=path, mapping=mapping, data_version=data_version, code_version=code_version)
@@ -46,5 +47,6 @@ def release(
     judged = evaluate(**made, ranker=ranker, champion=champion)
     with dsl.If(judged.outputs["Output"] == "pass", name="gate-passed"):
         packed = package(**made, ranker=ranker, evaluation=judged.outputs["evaluation"])
-        deploy(bento=packed.outputs["bento"], serve_api=serve_api, serve_url=serve_url).set_caching_options(False)
+        made_known = {"bento": packed.outputs["bento"], "evaluation": judged.outputs["evaluation"]}
+        deploy(**made_known, control_api=control_api, at_once=at_once, policy=policy).set_caching_options(False)
     return Outputs(judged.outputs["Output"], judged.outputs["evaluation"], judged.outputs["report"])

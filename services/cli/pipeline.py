@@ -37,12 +37,9 @@ def submit(
     recipe: Recipe = None,
     fields: Set = None,
     champion: Annotated[str, typer.Option("--champion", help="The bundle of the release that serves there.")] = "",
-    serve_api: Annotated[
-        str, typer.Option("--serve-api", help="The cluster's Ray dashboard, as its steps see it.")
-    ] = "http://127.0.0.1:8265",
-    serve_url: Annotated[
-        str, typer.Option("--serve-url", help="Where the cluster answers requests, as its steps see it.")
-    ] = "http://127.0.0.1:8000",
+    control_api: Annotated[
+        str, typer.Option("--control-api", help="The cluster's control plane, as its steps see it.")
+    ] = "http://127.0.0.1:8002",
     ray_address: Annotated[str, typer.Option("--ray-address", help="The Ray cluster to tune on.")] = "",
     token: Annotated[
         str, typer.Option("--token", envvar="RANKLOOP_KFP_TOKEN", help="A bearer token for the API.", show_default=False)
@@ -54,7 +51,7 @@ def submit(
     from pipelines.launch import Order, submit_release
 
     chosen = recipe_from(recipe, fields or [])
-    order = Order(source, path, mapping, chosen, serve_api=serve_api, serve_url=serve_url, ray_address=ray_address)
+    order = Order(source, path, mapping, chosen, control_api=control_api, ray_address=ray_address)
     _assert_answers(host)
     try:
         run_id = submit_release(order, host, champion=champion, token=token or None)

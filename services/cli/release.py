@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from rankloop.errors import SettingsError
 from services import stack
-from services.cli.console import NOT_PASSED, in_words, out
+from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.cli.given import Given, Mapping, Source, given
 from services.cli.stack import say
 from services.settings import Settings
@@ -17,7 +17,7 @@ from services.settings import Settings
 if TYPE_CHECKING:
     from pipelines.launch import RunResult
 
-__all__ = ["Recipe", "Set", "recipe_from", "run", "run_on", "show_end"]
+__all__ = ["Recipe", "Set", "policy_from", "recipe_from", "run", "run_on", "show_end"]
 
 Recipe = Annotated[
     Path | None, typer.Option("--recipe", help="A YAML file with fields of the recipe.", exists=True, dir_okay=False)
@@ -34,6 +34,10 @@ def run(
     alone: Annotated[
         bool, typer.Option("--no-champion", help="Compare with the popular baseline alone, as for a first release.")
     ] = False,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Let the release serve everybody, without a canary.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="A YAML file with fields of the canary's policy.", exists=True, dir_okay=False)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Show also the comparisons that only inform.")] = False,
 ) -> None:
     """Run the release pipeline on a log: validate, train, tune, evaluate, gate, package, deploy.
@@ -43,15 +47,24 @@ def run(
     from services.cli.verdict import show_evaluation
 
     settings, data, chosen = Settings.read(), given(path, source, mapping), recipe_from(recipe, fields or [])
+    rules = policy_from(policy)
     stack.up(settings, say=say)
-    result = run_on(data, chosen, settings)
+    result = run_on(data, chosen, settings, alone=alone, at_once=at_once, policy=rules)
     show_evaluation(result.evaluation, every=every)
     show_end(result)
     if result.release_id is None:
         raise typer.Exit(NOT_PASSED)
 
 
-def run_on(data: Given, recipe: dict[str, Any], settings: Settings, *, alone: bool = False) -> "RunResult":
+def run_on(
+    data: Given,
+    recipe: dict[str, Any],
+    settings: Settings,
+    *,
+    alone: bool = False,
+    at_once: bool = False,
+    policy: dict[str, Any] | None = None,
+) -> "RunResult":
     """Runs the pipeline with the stack that is up, and shows each step as it ends."""
     from pipelines.launch import Order, run_release
     from services.cli.progress import Steps
@@ -59,10 +72,11 @@ def run_on(data: Given, recipe: dict[str, Any], settings: Settings, *, alone: bo
     order = Order(
         **data._asdict(),
         recipe=recipe,
-        serve_api=settings.dashboard_url,
-        serve_url=settings.service_url,
+        control_api=settings.control_url,
         ray_address=settings.ray_address,
         alone=alone,
+        at_once=at_once,
+        policy=policy,
     )
     with Steps() as steps:
         return run_release(order, settings.home, steps.take)
@@ -70,8 +84,29 @@ def run_on(data: Given, recipe: dict[str, Any], settings: Settings, *, alone: bo
 
 def show_end(result: "RunResult") -> None:
     """Prints what came of a run."""
-    what = f"release [bold]{result.release_id}[/bold] serves" if result.release_id else "nothing was released"
+    ends = {
+        "serving": f"release [bold]{result.release_id}[/bold] serves",
+        "canary": f"release [bold]{result.release_id}[/bold] is a canary; follow it with {myself()} canary watch",
+        "rolled back": f"release [bold]{result.release_id}[/bold] was rolled back before",
+        "": "nothing was released",
+    }
+    what = ends[result.state]
     out.print(f"{what}; {in_words(result.seconds)}; report: {escape(str(result.report))}", soft_wrap=True)
+
+
+def policy_from(file: Path | None) -> dict[str, Any]:
+    """The fields of a canary's policy, checked; none without a file.
+
+    Raises:
+        SettingsError: a field that is none, or a value that cannot work.
+    """
+    from rankloop.canary import Policy
+
+    if file is None:
+        return {}
+    Policy.read(file)
+    found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return found
 
 
 def recipe_from(file: Path | None, fields: list[str]) -> dict[str, Any]:

@@ -173,7 +173,6 @@ def _cluster(settings: Settings) -> Cluster | None:
         url,
         token=getattr(settings, "kfp_token", ""),
         namespace=getattr(settings, "kfp_namespace", ""),
-        serve_api=settings.dashboard_url,
-        serve_url=settings.service_url,
+        control_api=settings.control_url,
         ray_address=settings.ray_address,
     )

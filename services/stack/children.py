@@ -1,4 +1,4 @@
-"""The processes beside Ray: the edge, the event collectors, the curator, the shadow worker; one supervisor watches them."""
+"""The processes beside Ray: edge, collectors, curator, tally, shadow worker, control plane; one supervisor watches them."""
 
 import os
 import shlex
@@ -69,9 +69,12 @@ class Children:
         yield Program("curator", (*python, "services.events", "curate"), 10)
         for number, port in enumerate(self._settings.collector_ports, start=1):
             yield Program(f"collector-{number}", (*python, "services.events", "collect", "--port", str(port)), 20)
+        yield Program("tally", (*python, "services.tally"), 30)
         if self._settings.shadow_share > 0:
             yield Program("shadow", (*python, "services.shadow"), 30)
         yield Program("edge", tuple(self.edge.command), 40)
+        # what changes the others begins when they are there, and ends before they do
+        yield Program("control", (*python, "services.control"), 50)
 
     def start(self) -> None:
         """Starts the supervisor in a session of its own; it starts the rest.

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from components.serve_api import SLOTS
 from rankloop.errors import StackError
 from services.settings import Settings
@@ -145,6 +147,7 @@ def _start(place: Place, settings: Settings, children: Children, say: Say) -> No
     _wait(api.healthy, settings, f"Ray Serve on port {settings.serve_port}")
     _wait(children.answer, settings, f"the edge at {settings.service_url}")
     _wait(children.take_events, settings, "an event collector")
+    _wait(partial(_answers, f"{settings.control_url}/healthz"), settings, f"the control plane at {settings.control_url}")
     _wait(lambda: not children.ailing(), settings, "a process beside the edge")
     place.write("state", {**record, "phase": "ready"})
 
@@ -155,6 +158,13 @@ def _wait(ready: Callable[[], object], settings: Settings, what: str) -> None:
         if time.monotonic() > end:
             raise StackError(f"{what} did not answer within {settings.start_seconds:.0f} s; see `rankloop logs`")
         time.sleep(_POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _put_back(place: Place, settings: Settings, say: Say) -> None:

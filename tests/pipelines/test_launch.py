@@ -58,7 +58,7 @@ def test_a_log_that_cannot_be_read_stops_the_run_with_the_step_and_the_reason(tm
     (data / "items.parquet").write_bytes(b"this is no parquet")
     seen: list[Event] = []
     with pytest.raises(PipelineFailed, match=r"step ingest failed: .*items") as raised:
-        run_release(replace(ORDER, path=str(data)), tmp_path / "home", seen.append)
+        run_release(replace(ORDER, path=str(data), alone=True), tmp_path / "home", seen.append)
     assert "run.log" in str(raised.value)
     assert next(event.event for event in seen if event.step == "ingest") == "starts"
     assert seen[-1].event == "failed"

@@ -62,14 +62,14 @@ def server() -> Iterator[Server]:
 
 def test_the_server_gets_the_whole_pipeline_and_its_parameters(server: Server, tmp_path: Path) -> None:
     (tmp_path / "items.parquet").write_bytes(b"x")
-    order = Order("contract", str(tmp_path), recipe={"trials": 3}, serve_api="http://ray:8265", ray_address="ray:6379")
+    order = Order("contract", str(tmp_path), recipe={"trials": 3}, control_api="http://control:8002", ray_address="ray:6379")
     run = submit_release(order, server.url, champion="s3://releases/r1", token="secret")
     assert run == "run-17"
     (body,) = (body for _, path, body in server.asked if path == "/apis/v2beta1/runs")
     parameters = body["runtime_config"]["parameters"]
     assert parameters["recipe"] == {"trials": 3}
     assert parameters["champion"] == "s3://releases/r1"
-    assert (parameters["serve_api"], parameters["ray_address"]) == ("http://ray:8265", "ray:6379")
+    assert (parameters["control_api"], parameters["ray_address"]) == ("http://control:8002", "ray:6379")
     assert parameters["data_version"]
     spec = body["pipeline_spec"]
     assert spec.get("pipeline_spec", spec)["pipelineInfo"]["name"] == "release"

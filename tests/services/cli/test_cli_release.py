@@ -66,7 +66,7 @@ def orders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Any) -> list
         recorded = evaluation("pass" if passed else "not enough evidence")
         verdict = recorded["verdict"]["outcome"]
         report, release = tmp_path / "report.html", "r-abc" if passed else None
-        return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, 12.0)
+        return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, "serving" if passed else "", 12.0)
 
     process = ProcessStatus("haproxy", 1, "sleeping", (), None, 250.0)  # type: ignore[arg-type]
     now = StackStatus("up", tmp_path, urls={"service": server.url}, processes=(process, process))

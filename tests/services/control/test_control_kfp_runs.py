@@ -125,7 +125,7 @@ class Place:
         self.runs = self.control()
 
     def control(self) -> Runs:
-        cluster = Cluster(self.server.url, token="secret", serve_api="http://ray:8265", ray_address="ray:6379")
+        cluster = Cluster(self.server.url, token="secret", control_api="http://control:8002", ray_address="ray:6379")
         launcher = KfpLauncher(cluster, champion=lambda: "s3://releases/r1")
         return Runs(self.database, self.settings, clock=lambda: self.now, launcher=launcher)
 
@@ -150,7 +150,7 @@ def test_a_run_is_created_on_the_server_under_its_own_name_with_its_parameters(p
     assert made["display_name"] == run_id
     parameters = made["runtime_config"]["parameters"]
     assert (parameters["champion"], parameters["recipe"]) == ("s3://releases/r1", {"seed": 7})
-    assert (parameters["serve_api"], parameters["ray_address"]) == ("http://ray:8265", "ray:6379")
+    assert (parameters["control_api"], parameters["ray_address"]) == ("http://control:8002", "ray:6379")
     assert server.tokens == {"Bearer secret"}
 
 

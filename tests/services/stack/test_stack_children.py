@@ -23,13 +23,13 @@ def told(settings: Settings) -> ConfigParser:
 
 def test_the_edge_starts_last_and_ends_first(free_settings: Make, tmp_path: Path) -> None:
     programs = list(Children(Place(tmp_path), free_settings(tmp_path)).programs())
-    assert [own.name for own in programs] == ["curator", "collector-1", "collector-2", "edge"]
+    assert [own.name for own in programs] == ["curator", "collector-1", "collector-2", "tally", "edge", "control"]
     assert [own.rank for own in programs] == sorted(own.rank for own in programs)
 
 
 def test_the_shadow_worker_is_there_where_there_is_a_shadow(free_settings: Make, tmp_path: Path) -> None:
     names = [own.name for own in Children(Place(tmp_path), free_settings(tmp_path, shadow_share=0.1)).programs()]
-    assert names == ["curator", "collector-1", "collector-2", "shadow", "edge"]
+    assert names == ["curator", "collector-1", "collector-2", "tally", "shadow", "edge", "control"]
 
 
 def test_a_process_that_ends_is_always_started_again(free_settings: Make, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_stack_is_up_without_a_release(world: World) -> None:
     status = stack.status(world.settings)
     assert (status.state, status.release_id, status.application) == ("up", None, None)
     roles = [own.role for own in status.processes]
-    assert {"ray head", "ray node", "haproxy", "ray dashboard", "serve controller", "supervisor", "edge", "curator"} <= set(roles)
+    assert {"ray head", "ray node", "haproxy", "ray dashboard", "serve controller", "supervisor", "edge", "curator", "tally", "control plane"} <= set(roles)
     assert (roles.count("collector"), roles.count("shadow worker")) == (2, 0)
     assert world.settings.serve_port in world.process("haproxy").ports
     assert [own.name for own in status.slots] == ["blue", "green"]
@@ -229,7 +229,7 @@ def test_both_slots_and_who_is_stable_outlive_down(world: World) -> None:
     assert set(slots_that_answer(world)) == {"blue"}
 
 
-@pytest.mark.parametrize("role", ["collector", "curator", "edge"])
+@pytest.mark.parametrize("role", ["collector", "curator", "edge", "tally", "control plane"])
 def test_a_killed_process_beside_ray_is_started_again_at_once(world: World, role: str) -> None:
     before = [own.pid for own in stack.status(world.settings).processes if own.role == role]
     os.kill(before[-1], signal.SIGKILL)
