@@ -13,6 +13,7 @@ from rankloop.errors import DataError
 from services.events.records import ErasureRecord, EventRecord, ImpressionRecord
 from services.settings import Settings
 from services.tally.following import Following
+from services.tally.keeping import write_positions
 from services.tally.phase import Phase
 from services.tally.slots import EdgePhases, Phases
 from services.tally.snapshot import new_tally, read, write
@@ -104,6 +105,7 @@ class Worker:
         """Puts the tally away, with where it stands."""
         began = time.perf_counter()
         write(self.tally, self._following.positions, self.file)
+        write_positions(self.file.parent, self._following.positions)
         self._save_at = self._clock() + max(_SAVE_SECONDS, _SHARE * (time.perf_counter() - began))
 
     def _look(self, now: float) -> None:

@@ -18,8 +18,10 @@ from rankloop.bundle import Bundle
 from rankloop.canary import Observation
 from services.edge import Slots
 from services.events.records import ErasureRecord
+from services.events.rolling import Sealed
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
+from services.tally.keeping import Keeping
 from services.tally.phase import Phase
 from services.tally.slots import EdgePhases
 from services.tally.telling import Told
@@ -168,6 +170,33 @@ def test_the_edge_and_the_slots_say_what_holds(tmp_path: Path, slot_server, rele
         assert now().releases == (other, "")
     finally:
         home.close()
+
+
+def test_the_curator_is_told_which_segments_are_still_needed(home: Home) -> None:
+    clock = Clock()
+    keeping, writer = Keeping(home.settings.home, clock), home.writers["impressions"]
+    segment = Sealed("impressions", writer.name, 1)
+    assert keeping.passed(segment)  # there is no tally
+    own = worker(home, clock)
+    home.log(shown("q1", began=clock.now))
+    own.save()
+    assert not keeping.passed(segment)
+    home.close()
+    worked(own, clock)
+    assert own.file.exists()
+    own.save()
+    assert keeping.passed(segment)
+    assert not keeping.passed(Sealed("impressions", "another", 1))
+    clock.now += 700
+    assert keeping.passed(Sealed("impressions", "another", 1))  # it was away for too long
+
+
+def test_what_was_logged_long_before_the_first_start_is_passed_over(home: Home) -> None:
+    clock = Clock()
+    home.log(shown("q1", began=clock.now))
+    home.writers["impressions"].close()
+    clock.now += 3 * 3600
+    assert worker(home, clock)._following.positions["impressions"][home.writers["impressions"].name] == (2, 0)
 
 
 def asked(port: int) -> Told:
