@@ -17,6 +17,7 @@ from services.cli import (
     releases,
     rollback,
     runs,
+    scoreboard,
     shadow,
     slots,
     stack,
@@ -57,6 +58,7 @@ app.add_typer(releases.app, name="releases", rich_help_panel="Releases")
 app.add_typer(canary.app, name="canary", rich_help_panel="Releases")
 app.command(rich_help_panel="Releases")(rollback.rollback)
 app.command(rich_help_panel="Releases")(history.events)
+app.command(rich_help_panel="Releases")(scoreboard.scoreboard)
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)
 app.command(rich_help_panel="The stack")(stack.logs)

@@ -30,14 +30,14 @@ def control(settings: Settings | None = None, *, seconds: float = 60.0) -> Itera
 
 
 @contextmanager
-def reading(settings: Settings | None = None) -> Iterator[Reader]:
+def reading(settings: Settings | None = None, *, seconds: float = 60.0) -> Iterator[Reader]:
     """The control plane, or the record itself where none answers, so that history can be read while the stack is down.
 
     Raises:
         Missing: nobody answers, and there is no record.
     """
     settings = settings or Settings.read()
-    with ControlClient.of(settings) as client:
+    with ControlClient.of(settings, seconds=seconds) as client:
         if _answers(client):
             yield client
             return

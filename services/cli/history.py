@@ -1,4 +1,4 @@
-"""`rankloop events | scoreboard`: what was changed, by whom and why; and what offline numbers foretold."""
+"""`rankloop events`: what was changed, by whom and why."""
 
 from typing import Annotated
 

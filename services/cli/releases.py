@@ -1,7 +1,7 @@
 """`rankloop releases ...`: what was released, how two differ, and what was serving when."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -10,13 +10,16 @@ from rich.table import Table
 
 from rankloop.errors import Missing
 from services.cli.console import NOT_PASSED, myself, out
-from services.cli.controlled import AsJson, print_json, reading
+from services.cli.controlled import AsJson, Why, control, print_json, reading
 from services.control.moments import moment, shown
 from services.control.wire import ReleaseList, ReleaseShown
 
 __all__ = ["app"]
 
 app = typer.Typer(help="What was released, how two releases differ, and what was serving when.", invoke_without_command=True)
+
+_DIFF_SECONDS: Final = 600.0
+"""Longest wait for both releases to answer the requests."""
 
 Release = Annotated[str, typer.Argument(help="A release; `rankloop releases` lists them.")]
 
@@ -71,14 +74,14 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show how two releases differ: models, features, importance, metrics and, where asked, rankings."""
-    with reading() as record:
+    with reading(seconds=_DIFF_SECONDS) as record:
         found = record.diff(before, after, requests=requests)
     if as_json:
         print_json(found)
         return
     from services.cli.differing import show_diff
 
-    show_diff(found)
+    show_diff(found.differences)
 
 
 @app.command()
@@ -105,6 +108,22 @@ def serving(
         out.print(f"at {_minute(found.at, seconds=True)} UTC nothing served")
     if not found.slots:
         raise typer.Exit(NOT_PASSED)
+
+
+@app.command()
+def serve(
+    release: Release,
+    why: Why = "asked for at a terminal, no reason was given",
+    force: Annotated[str, typer.Option("--force", help="Why the gate's verdict is passed over.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a release serve everybody as soon as it answers, without a canary."""
+    with control() as client:
+        told = client.serve(release, why=why, force=force)
+    if as_json:
+        print_json(told)
+    else:
+        out.print(told.said, soft_wrap=True)
 
 
 def _show(own: ReleaseShown) -> None:

@@ -13,7 +13,7 @@ from rankloop.errors import ControlError
 from services.control import database as db
 from services.control.database import tables
 from services.control.database.types import of_row
-from services.control.drivers import Edges, Server
+from services.control.drivers import Edges, Server, sample_requests
 from services.control.moments import moment
 from services.control.wire import (
     CanaryList,
@@ -21,10 +21,12 @@ from services.control.wire import (
     DecisionList,
     DecisionShown,
     DesiredShown,
+    Diff,
     EventList,
     EventShown,
     ReleaseList,
     ReleaseShown,
+    Scores,
     ServingShown,
     ServingSlot,
     SlotsShown,
@@ -38,6 +40,7 @@ __all__ = ["Views", "has_record"]
 _HEAVY: Final = ("features", "importance", "lineage", "files", "reasons")
 _MOST: Final = 1000
 _PAGE: Final = 100
+_SEED: Final = 1
 _T = TypeVar("_T")
 
 
@@ -72,6 +75,28 @@ class Views:
         """
         with self._database.read() as session:
             return _release(db.release(session, release_id), whole=True)
+
+    def diff(self, before: str, after: str, *, requests: int = 0) -> Diff:
+        """How a release differs from another; with `requests`, also their rankings of so many logged requests.
+
+        Raises:
+            ControlError: one of them is not registered, or its bundle is not there any more.
+            BundleError: a bundle was altered, or does not answer.
+        """
+        with self._database.read() as session:
+            old, new = db.release(session, before), db.release(session, after)
+        from services.control.comparing import compare_releases  # what it asks bundles with takes a second to load
+
+        asked = sample_requests(self._settings, requests, _SEED, bento=new.bento or None) if requests else []
+        found = compare_releases(old, new, requests=asked, settings=self._settings)
+        return Diff(before, after, msgspec.to_builtins(found))
+
+    def scoreboard(self) -> Scores:
+        """What was measured offline beside what was measured online."""
+        from services.control.scoreboard import read_scoreboard
+
+        with self._database.read() as session:
+            return Scores(msgspec.to_builtins(read_scoreboard(session)))
 
     def serving(self, at: datetime | str = "") -> ServingShown:
         """Who got which release at a moment; empty: now."""

@@ -341,7 +341,7 @@ class Diff(Struct):
     Attributes:
         before: the release that is compared with.
         after: the release that is asked about.
-        differences: by part: models, features, importance, metrics, lineage and, where asked for, rankings.
+        differences: by part: models, features, importance, metrics, lineage, files and, where asked for, rankings.
     """
 
     before: str
@@ -353,7 +353,7 @@ class Scores(Struct):
     """What was measured offline beside what was measured online.
 
     Attributes:
-        scoreboard: rows by canary, and how well one foretold the other.
+        scoreboard: trials, one for each canary that was judged, and agreements, one for each pair of metrics.
     """
 
     scoreboard: dict[str, Any]

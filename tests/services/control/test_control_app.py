@@ -328,3 +328,14 @@ def test_the_series_say_what_the_record_says(place: World, ask: TestClient[Any],
     assert "rankloop_control_leader_info 1.0" in text
     assert f'rankloop_canary_info{{release_id="{NEW}",status="' in text
     assert "rankloop_canary_decisions_total{action=" in text
+
+
+def test_two_releases_are_compared_and_the_scoreboard_is_empty_at_first(place: World, ask: TestClient[Any]) -> None:
+    place.register(OLD, NEW)
+    found = ask.get(f"/v1/releases/{OLD}/diff/{NEW}").json()
+    assert (found["before"], found["after"]) == (OLD, NEW)
+    assert found["differences"]["files"]["changed"] == ["ranker/model.txt"]
+    assert found["differences"]["rankings"] is None
+    assert ask.get(f"/v1/releases/{OLD}/diff/{NEW}", params={"requests": 3}).status_code == 422
+    assert ask.get(f"/v1/releases/{OLD}/diff/none").status_code == 404
+    assert ask.get("/v1/scoreboard").json()["scoreboard"]["trials"] == []
