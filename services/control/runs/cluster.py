@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-import urllib3
 
 from pipelines.events import STEPS, StepRecord
 from pipelines.launch import Order, submit_release
@@ -184,11 +183,13 @@ class KfpLauncher:
             StackError: it does not answer.
             ControlError: it refuses.
         """
+        from kfp_server_api import rest
         from kfp_server_api.exceptions import ApiException, OpenApiException
 
+        unanswered = rest.urllib3.exceptions.HTTPError  # the client lets the errors of its transport through
         try:
             yield
-        except (urllib3.exceptions.HTTPError, httpx.TransportError) as away:
+        except (unanswered, httpx.TransportError) as away:
             raise StackError(f"no KFP API answers at {self._cluster.url} ({away}); see that it runs") from away
         except ApiException as refused:
             if refused.status is not None and refused.status >= 500:

@@ -293,3 +293,15 @@ def test_a_run_of_another_place_is_lost_when_the_place_is_no_longer_used(place: 
     other.tick()
     assert "it ran on kfp" in str(other.run(run_id).error)
     place.now += timedelta(seconds=1)
+
+
+def test_a_server_that_does_not_listen_is_a_fault_and_nothing_is_lost(place: Place, server: Server) -> None:
+    run_id = place.start()
+    place.runs.tick()
+    closed = KfpLauncher(Cluster("http://127.0.0.1:9"))
+    runs = Runs(place.database, place.settings, clock=lambda: place.now, launcher=closed)
+    runs.tick()
+    assert "no KFP API answers at http://127.0.0.1:9" in runs.faults()[f"run {run_id}"]
+    assert runs.run(run_id).state == "running"
+    with pytest.raises(StackError, match="no KFP API answers"):
+        runs.log(run_id)
