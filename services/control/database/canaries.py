@@ -27,6 +27,7 @@ __all__ = [
     "canary",
     "change_canary",
     "end_canary",
+    "last_step",
     "new_canary",
     "save_step",
     "steps",
@@ -36,6 +37,9 @@ CanaryStatus = Literal["warming", "running", "paused", "promoted", "rolled back"
 
 ACTIVE: Final = ("warming", "running", "paused")
 """What a canary is while it has a slot."""
+
+_KEPT_BESIDE: Final = ("finished", "seen")
+"""What a state holds of observations, which the steps hold themselves."""
 
 ENDED: Final = ("promoted", "rolled back", "aborted", "failed")
 """How a canary ends; nothing changes it afterwards."""
@@ -81,7 +85,7 @@ class Step(msgspec.Struct, frozen=True):
         canary_id: whose.
         at: when.
         observation: `rankloop.canary.Observation`, as JSON has it; None where nothing could be observed.
-        decision: `rankloop.canary.Decision`, as JSON has it.
+        decision: `rankloop.canary.Decision`, as JSON has it; its state without the observations, which the steps hold.
     """
 
     number: int
@@ -262,12 +266,25 @@ def save_step(
     known = canary(session, canary_id)
     if known.status not in ACTIVE:
         raise Conflict(f"canary {canary_id} is {known.status}; it takes no further step")
-    values = {"canary_id": canary_id, "at": utc(at), "observation": observation, "decision": decision}
+    values = {"canary_id": canary_id, "at": utc(at), "observation": observation, "decision": _lean(decision)}
     row = session.execute(insert(tables.observations).values(values).returning(tables.observations)).mappings().one()
     if "state" in decision:
         own = tables.canaries.c.canary_id == canary_id
         session.execute(update(tables.canaries).where(own).values(state=decision["state"]))
     return of_row(Step, row)
+
+
+def _lean(decision: Mapping[str, Any]) -> dict[str, Any]:
+    state = {name: value for name, value in decision.get("state", {}).items() if name not in _KEPT_BESIDE}
+    return {**decision, "state": state}
+
+
+def last_step(session: Session, canary_id: str) -> Step | None:
+    """What was seen of a canary last; None before its first step."""
+    own = tables.observations.c
+    newest = select(tables.observations).where(own.canary_id == canary_id).order_by(own.number.desc()).limit(1)
+    row = session.execute(newest).mappings().one_or_none()
+    return of_row(Step, row) if row else None
 
 
 def steps(session: Session, canary_id: str, *, after: int = 0, limit: int = 1000) -> list[Step]:

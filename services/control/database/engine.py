@@ -65,6 +65,7 @@ class Database:
             ControlError: the database does not answer, or is busy for too long.
         """
         with told(self.url), Session(self._engine) as session, session.begin():
+            session.connection()  # begins now, not at the first statement, so that it is our turn from here on
             if self.dialect == "postgresql":
                 session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             if lease is not None:
@@ -166,7 +167,8 @@ def _make_folder(file: Path) -> None:
 def _postgres_options() -> dict[str, Any]:
     wait = _WAIT_SECONDS * 1000
     limits = f"-c lock_timeout={wait} -c idle_in_transaction_session_timeout={wait} -c timezone=UTC"
-    return {"options": limits, "connect_timeout": _WAIT_SECONDS, "application_name": "rankloop", "tcp_user_timeout": wait}
+    asleep = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": wait}
+    return {"options": limits, "connect_timeout": _WAIT_SECONDS, "application_name": "rankloop", **asleep}
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:

@@ -10,9 +10,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from rankloop.bundle import Manifest
 from rankloop.errors import Conflict, ControlError, DataError, Missing
-from rankloop.ranking import RANKERS
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.types import of_row, utc
@@ -86,6 +84,8 @@ class ReleaseFacts(msgspec.Struct, frozen=True, kw_only=True):
             ModelError: its ranker cannot be read.
             DataError: the evaluation cannot be read.
         """
+        from rankloop.bundle import Manifest  # with every model, which whoever only reads the record never loads
+
         root = Path(folder).absolute()
         manifest = Manifest.read(root)
         numbers = _evaluation(evaluation)
@@ -229,5 +229,7 @@ def _evaluation(given: str | Path | Mapping[str, Any] | None) -> dict[str, Any] 
 
 
 def _importance(folder: Path, ranker: str) -> dict[str, float] | None:
+    from rankloop.ranking import RANKERS
+
     kind = RANKERS.get(ranker)
     return kind.load(folder).importance() if kind else None

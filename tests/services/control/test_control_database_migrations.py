@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from services.settings import Settings
 REVISIONS = [script.revision for script in reversed(list(scripts().walk_revisions()))]
 
 
-def tables_of(url: str) -> dict[str, object]:
+def tables_of(url: str) -> Mapping[str, object]:
     """Every table's columns and indices, as the database itself has them."""
     engine = connect(url)
     look = inspect(engine)

@@ -21,6 +21,7 @@ from services.control.database import (
     change_canary,
     end_canary,
     events,
+    last_step,
     move_release,
     new_canary,
     record,
@@ -242,7 +243,19 @@ def test_every_look_is_kept_to_the_last_digit_so_that_it_can_be_replayed(any_dat
         assert (second.observation, second.decision["action"]) == (None, "hold")
         assert canary(session, name).state == decision["state"]
         assert steps(session, name, after=first.number) == [second]
+        assert last_step(session, name) == second
         assert steps(session, name, limit=1) == [first]
+
+
+def test_a_step_holds_each_observation_once_and_the_canary_its_whole_state(database: Database, registered) -> None:
+    registered(database, "r1", "r2")
+    name = asked(database).canary_id
+    state = {"status": "running", "weight_bp": 500, "finished": [{"at": 1.0}], "seen": {"at": 2.0}}
+    with database.begin() as session:
+        assert last_step(session, name) is None
+        made = save_step(session, name, {"at": 2.0}, {"state": state, "action": "continue"}, NOW)
+        assert made.decision == {"state": {"status": "running", "weight_bp": 500}, "action": "continue"}
+        assert canary(session, name).state == state
 
 
 def test_canaries_are_listed_the_last_first_by_status_and_release(any_database: Database, registered) -> None:
