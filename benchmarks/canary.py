@@ -6,8 +6,8 @@ that differ by half of what the policy tolerates. All policies see the same minu
 quarter of an hour each, then 50 %. One canary in ten has five minutes in which both releases fail. A canary that is not
 rolled back exposes all the requests it got.
 
-The rivals are shown as their makers set them, and tuned on other harmless canaries: to 5 % of false alarms, to ours, and
-to ours where harmless is only what is exactly as good.
+The rivals are shown as their makers set them, and with hindsight: the tightest thresholds that give this run's harmless
+canaries 5 % of false alarms, as many as ours, or as many as ours where only what is exactly as good counts as harmless.
 """
 
 import os
@@ -60,7 +60,6 @@ class Task(NamedTuple):
     fault: Fault
     runs: int
     seed: int
-    judge: bool
 
 
 class Seen(NamedTuple):
@@ -81,7 +80,7 @@ def run(quick: bool) -> Result:
     versus |= _rivals(seen, harmless, ours)
     return Result(
         name="canary",
-        figures={name: _found(seen[name]) for name in seen if seen[name].ended},
+        figures={name: _found(seen[name]) for name in seen},
         versus=versus,
         bars=_bars(ours, versus),
         plot=_plot(versus),
@@ -91,15 +90,14 @@ def run(quick: bool) -> Result:
 def _all_seen(runs: int) -> dict[str, Seen]:
     """Draws and judges in as many processes as there are cores, at most four."""
     kinds = [
-        (f"{title}{name}, {crowd}", crowd, fault, runs // 2, not title)
-        for title in ("", "calibration: ")
+        (f"{name}, {crowd}", crowd, fault, runs // 2)
         for crowd in CROWDS
         for name, fault in {"same": SAME, "tolerated": TOLERATED}.items()
     ]
-    kinds += [(name, crowd, fault, runs, True) for name, (crowd, fault) in FAULTS.items()]
+    kinds += [(name, crowd, fault, runs) for name, (crowd, fault) in FAULTS.items()]
     tasks = [
-        Task(name, crowd, fault, min(_CHUNK, whole - begin), _SEED + 1000 * kind + begin, judge)
-        for kind, (name, crowd, fault, whole, judge) in enumerate(kinds)
+        Task(name, crowd, fault, min(_CHUNK, whole - begin), _SEED + 1000 * kind + begin)
+        for kind, (name, crowd, fault, whole) in enumerate(kinds)
         for begin in range(0, whole, _CHUNK)
     ]
     workers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
@@ -113,7 +111,7 @@ def _seen(task: Task) -> Seen:
     rng = np.random.default_rng(task.seed)
     canaries = drawn(CROWDS[task.crowd], task.fault, task.runs, coverage=coverage, rng=rng)
     return Seen(
-        ended=judged(POLICY, canaries) if task.judge else [],
+        ended=judged(POLICY, canaries),
         exposed=canaries.lists[..., 1].cumsum(axis=1),
         lists=canaries.lists.sum(axis=-1).cumsum(axis=1),
         values=minutes(canaries),
@@ -145,14 +143,13 @@ def _row(alarms: Mapping[str, float], outcomes: Mapping[str, Mapping[str, float]
 
 
 def _rivals(seen: Mapping[str, Seen], harmless: Mapping[str, Seen], ours: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Every rival as set, and tuned."""
-    both = {crowd: _joined([seen[f"calibration: {name}, {crowd}"] for name in ("same", "tolerated")]) for crowd in CROWDS}
-    same = {crowd: seen[f"calibration: same, {crowd}"] for crowd in CROWDS}
+    """Every rival as set, and tuned with hindsight."""
+    same = {crowd: seen[f"same, {crowd}"] for crowd in CROWDS}
     goals: dict[str, tuple[Mapping[str, Seen], Mapping[str, float] | None]] = {
-        "as set": (both, None),
-        "tuned to 5 %": (both, dict.fromkeys(CROWDS, 0.05)),
-        "tuned to ours": (both, ours),
-        "tuned to ours, same only": (same, ours),
+        "as set": (harmless, None),
+        "at 5 %": (harmless, dict.fromkeys(CROWDS, 0.05)),
+        "at ours": (harmless, ours),
+        "at ours among the same": (same, ours),
     }
     found = {}
     for title, (others, goal) in goals.items():
@@ -165,7 +162,7 @@ def _rivals(seen: Mapping[str, Seen], harmless: Mapping[str, Seen], ours: Mappin
 
 
 def _fixed(values: Mapping[str, Floats], goal: float | None) -> Judge:
-    """Thresholds from the policy's tolerances, or the tightest whose false alarms on other canaries are few enough."""
+    """Thresholds from the policy's tolerances, or the tightest whose false alarms are few enough."""
     if goal is None:
         return partial(_by_limits, thresholds=limits(POLICY, values, None))
     thresholds: dict[str, float] = {}
@@ -181,7 +178,7 @@ def _by_limits(values: Mapping[str, Floats], thresholds: Mapping[str, float]) ->
 
 
 def _ranked(values: Mapping[str, Floats], goal: float | None) -> Judge:
-    """Kayenta's score; tuned, any metric rolls back above a deviate that equally few of the other canaries ever reach."""
+    """Kayenta's score; tuned, any metric rolls back above a deviate that few enough canaries ever reach, by the same share for each."""
     if goal is None:
         return lambda own: first(scored(deviates(own)))
     highest = {name: z.max(axis=1) for name, z in deviates(values).items()}
@@ -216,7 +213,7 @@ def _bars(ours: Mapping[str, float], versus: Mapping[str, Mapping[str, float]]) 
     rows = [Bar.at_most(f"harmless canaries rolled back, {crowd} crowd", share, 0.05) for crowd, share in ours.items()]
     rows += [Bar.at_least(f"caught: {fault}", own[f"{fault}: caught"], 0.95) for fault in FAULTS]
     for rival in _RIVALS:
-        theirs = versus[f"{rival}, tuned to ours"]
+        theirs = versus[f"{rival}, at ours"]
         for fault in FAULTS:
             part = own[f"{fault}: exposed"] / theirs[f"{fault}: exposed"]
             rows.append(Bar.at_most(f"{fault}: requests exposed, over those of {rival} at our false alarms", part, 1))
@@ -224,7 +221,7 @@ def _bars(ours: Mapping[str, float], versus: Mapping[str, Mapping[str, float]]) 
 
 
 def _plot(rows: Mapping[str, Mapping[str, float]]) -> str:
-    shown = {name: row for name, row in rows.items() if name == "rankloop" or name.endswith("tuned to ours")}
+    shown = {name: row for name, row in rows.items() if name == "rankloop" or name.endswith("at ours")}
 
     def panel(fault: str) -> Callable[[Any], None]:
         def draw(axes: Any) -> None:

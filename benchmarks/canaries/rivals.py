@@ -4,7 +4,7 @@ Fixed thresholds are Flagger's: each interval every metric of the canary is comp
 interval with a breach is a failed check, and `threshold` failed checks roll back (docs.flagger.app, "How it works").
 Mann-Whitney is Kayenta's: each interval is one sample of each arm, a metric fails when the shift of the canary's samples is
 surely in the bad direction (confidence 0.98, by more than a quarter of it), and the score is the share of metrics that
-pass: below 75 it rolls back (spinnaker.io, "Canary judge"; "Configure canary analysis"). Its bound on the shift is
+pass: below 75 it rolls back, at the end below 95 (spinnaker.io, "Canary judge"; "Configure canary analysis"). Its bound on the shift is
 approximated by the test's normal deviate: the shift's lower end is above a quarter of it where z > 2.33 / 0.75.
 """
 
@@ -32,7 +32,7 @@ _BETTER_MORE: Final = ("ctr@10", "apply_rate", "ndcg@10", "coverage")
 def minutes(canaries: Canaries) -> dict[str, Floats]:
     """Each metric of each minute and arm, `(canaries, intervals, 2)`, turned so that more is worse; NaN where nothing came."""
     found = {"errors": _share(canaries.failed, canaries.lists)}
-    for quantile in (0.95, 0.99):
+    for quantile in (0.5, 0.95, 0.99):
         found[f"latency_p{quantile * 100:.0f}"] = _quantile(canaries.seconds.astype(np.float64), quantile)
     for name in RATES:
         if name != "score":
@@ -66,9 +66,11 @@ def deviates(values: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def scored(z: Mapping[str, Floats]) -> npt.NDArray[np.bool_]:
-    """Whether Mann-Whitney rolls back by each interval, by Kayenta's score."""
-    fails = np.mean([own > KAYENTA_Z for own in z.values()], axis=0)
-    return np.asarray(np.maximum.accumulate(100 * (1 - fails) < 75, axis=1))
+    """Whether Mann-Whitney rolls back by each interval, by Kayenta's score; at the end it must be 95."""
+    score = 100 * (1 - np.mean([own > KAYENTA_Z for own in z.values()], axis=0))
+    fails = score < 75
+    fails[:, -1] |= score[:, -1] < 95
+    return np.asarray(np.maximum.accumulate(fails, axis=1))
 
 
 def critical(z: Mapping[str, Floats], limit: Mapping[str, float]) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     | metric | `tolerate` and `rule_out` |
     | --- | --- |
     | ctr@10, apply_rate, ndcg@10, coverage | share of stable's value that is lost |
-    | latency_p95, latency_p99 | share by which the quantile is slower, rounded up to steps of 5 per cent |
+    | latency_p50, latency_p95, latency_p99 | share by which the quantile is slower, rounded up to steps of 5 per cent |
     | errors, empty, fallback | how many times stable's rate more, where the rate is above `floor` too |
     | score | distance from stable's mean, up or down, in standard deviations of its units' means |
     | overlap | share of the first ten items that differ from stable's |
@@ -41,9 +41,10 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 GUARDS: Final[Mapping[str, Guard]] = {
-    "errors": Guard(tolerate=0.5, rule_out=1.0, floor=0.003, dispersion=1.5),
-    "latency_p95": Guard(tolerate=0.1, rule_out=0.25, dispersion=2.0),
-    "latency_p99": Guard(tolerate=0.2, dispersion=2.0),
+    "errors": Guard(tolerate=0.5, rule_out=1.0, floor=0.002, share=2.0),
+    "latency_p50": Guard(tolerate=0.1, dispersion=1.5),
+    "latency_p95": Guard(tolerate=0.1, rule_out=0.25, dispersion=1.5),
+    "latency_p99": Guard(tolerate=0.2, dispersion=1.5),
     "empty": Guard(tolerate=0.5, floor=0.005),
     "fallback": Guard(tolerate=0.5, floor=0.01),
     "ctr@10": Guard(tolerate=0.02),
@@ -77,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Example:
         >>> policy = Policy.of({"steps": [1000, 5000], "guards": {"ctr@10": {"tolerate": 0.05}, "overlap": None}})
         >>> policy.active["ctr@10"].tolerate, "overlap" in policy.active, policy.active["errors"].floor
-        (0.05, False, 0.003)
+        (0.05, False, 0.002)
     """
 
     steps: tuple[int, ...] = (100, 500, 2500, 5000)

@@ -13,8 +13,8 @@ from rankloop.experiment.counting import log_e_of_ratio
 __all__ = ["Slowness", "slowness"]
 
 _STEP: Final = math.log(LATENCY_EDGES[1] / LATENCY_EDGES[0])
-_SHIFTS: Final = np.arange(-20, 61)
-"""Steps of the histogram by which the canary's latencies are compared with stable's: 0.37 to 20 times."""
+_SHIFTS: Final = np.arange(-14, 42)
+"""Steps of the histogram by which the canary's latencies are compared with stable's: from half to eight times."""
 _KNOWN: Final = 10
 """Lists beyond the quantile without which it is not known."""
 

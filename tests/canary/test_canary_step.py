@@ -21,7 +21,7 @@ from rankloop.canary import (
 from rankloop.errors import Conflict
 from tests.canary.worlds import observation, ratio
 
-QUICK = Policy.of({"steps": [100, 1000, 5000], "min_seconds": 60, "max_seconds": 3600})
+QUICK = Policy.of({"steps": [100, 1000, 5000], "min_seconds": 60, "max_seconds": 3600, "objective": {"rule_out": 0.05}})
 
 
 def run_to_last(policy: Policy = QUICK, units: int = 60_000) -> State:
