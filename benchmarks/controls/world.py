@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any, Final
 
-__all__ = ["World", "main"]
+__all__ = ["World", "main", "second_slot"]
 
 _APPLICATIONS: Final = "/api/serve/applications/"
 _SLOTS: Final = ("blue", "green")
@@ -86,6 +86,11 @@ class _Line(asyncio.Protocol):
                 b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
                 % (status, HTTPStatus(status).phrase.encode(), kind, len(body), body)
             )
+
+
+def second_slot(body: bytes) -> int:
+    """Whether the slot green answered."""
+    return int(b'"slot": "green"' in body)
 
 
 async def _run(serve_port: int, dashboard_port: int) -> None:
