@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rankloop.contracts import Columns
 from rankloop.errors import DataError
-from rankloop.request import Request, microseconds
+from rankloop.request import Request
 from rankloop.simulation.arrays import Floats, Ints, pick, strongest
+from rankloop.simulation.clicks import KIND_NAMES
 from rankloop.simulation.market import Marketplace
 from rankloop.simulation.requests import draw_queries
 from rankloop.simulation.scale import DAY
@@ -135,16 +136,17 @@ class Crowd:
         Raises:
             DataError: an item or a person that this marketplace does not have.
         """
-        done = self.truth.answer(self.request(visit), item_ids, rng=np.random.default_rng([self._seed, 1, visit.number]))
-        deeds, began = [], microseconds(self._moment)
-        columns = (Columns.TS, Columns.ITEM_ID, Columns.KIND, Columns.VALUE)
+        chance = np.random.default_rng([self._seed, 1, visit.number])
+        done = self.truth.acts([self.request(visit)], [item_ids], rng=chance)
         again = {item for item in item_ids if (visit.user_id, item) in self._applied}
-        for ts, item, kind, value in done.select(columns).iter_rows():
+        deeds = []
+        for place, ts, code, value in zip(*(column.tolist() for column in done[1:]), strict=True):
+            item, kind = item_ids[place], KIND_NAMES[code]
             if kind in _AFTER_IT and item in again:
                 continue
             if kind == _ONCE:
                 self._applied.add((visit.user_id, item))
-            deeds.append(Deed((microseconds(ts) - began) / 1e6, item, kind, value))
+            deeds.append(Deed((ts - self._world.end) / 1e6, item, kind, None if isnan(value) else value))
         return deeds
 
     def _who(self, people: int | None) -> Ints:

@@ -20,7 +20,7 @@ from rankloop.simulation.scale import DAY
 from rankloop.simulation.tastes import Chances, chances, drivers, expected_grade
 from rankloop.simulation.world import World, rows
 
-__all__ = ["Truth"]
+__all__ = ["Acts", "Truth"]
 
 _CHUNK: Final = 200_000
 
@@ -34,6 +34,24 @@ class _Pairs(NamedTuple):
     ts: Ints
     searched: npt.NDArray[np.bool_]
     open: npt.NDArray[np.bool_]
+
+
+class Acts(NamedTuple):
+    """What people do with lists, in order of time, `(n,)` each.
+
+    Attributes:
+        list: which of the lists.
+        place: which of its items, from 0.
+        ts: microseconds since 1970.
+        kind: place in `KIND_NAMES`.
+        value: seconds on the page for a click, NaN otherwise.
+    """
+
+    list: Ints
+    place: Ints
+    ts: Ints
+    kind: Ints
+    value: Floats
 
 
 @dataclass(frozen=True)
@@ -119,24 +137,27 @@ class Truth:
         request_ids: Sequence[str | None] | None = None,
     ) -> pl.DataFrame:
         """`answer` to many lists at once."""
+        done = self.acts(requests, item_ids, rng=rng)
+        sizes = np.array([len(own) for own in item_ids], np.int64)
+        users = pl.Series([request.user_id for request in requests], dtype=pl.String)
+        items = pl.Series([item for own in item_ids for item in own], dtype=pl.String)
+        names = pl.Series(request_ids if request_ids is not None else [None] * len(requests), dtype=pl.String)
+        row = np.cumsum(sizes)[done.list] - sizes[done.list] + done.place  # in the lists laid flat
+        return outcome_frame(done.ts, users.gather(done.list), items.gather(row), names.gather(done.list), done.kind, done.value)
+
+    def acts(self, requests: Sequence[Request], item_ids: Sequence[Sequence[str]], *, rng: int | np.random.Generator) -> Acts:
+        """`answers` as bare arrays: for a few lists at a time, where a frame takes longer than what is in it."""
         pairs = self._pairs(requests, item_ids)
         given = _chances(self.world, pairs)
         looks = [examination(request.surface, len(own)) for request, own in zip(requests, item_ids, strict=True)]
         examined = np.where(pairs.open, np.concatenate([np.zeros(0, np.float32), *looks]), 0)
         sizes = np.array([len(own) for own in item_ids], np.int64)
-        position = np.arange(len(examined)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + 1
-        events = draw_events(given, examined, position, pairs.ts, np.random.default_rng(rng))
+        place = np.arange(len(examined)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        events = draw_events(given, examined, place + 1, pairs.ts, np.random.default_rng(rng))
         order = np.lexsort((events.kind, events.row, events.ts))
         row = events.row[order]
-        names = pl.Series(request_ids if request_ids is not None else [None] * len(requests), dtype=pl.String)
-        return outcome_frame(
-            events.ts[order],
-            self.world.user_ids.gather(pairs.user[row]),
-            self.world.item_ids.gather(pairs.item[row]),
-            names.gather(np.repeat(np.arange(len(requests)), sizes)[row]),
-            events.kind[order],
-            events.value[order],
-        )
+        which = np.repeat(np.arange(len(requests)), sizes)
+        return Acts(which[row], place[row], events.ts[order], events.kind[order], events.value[order])
 
     def live_requests(self, n: int, *, rng: int | np.random.Generator) -> list[Request]:
         """n requests of the day after history, in order of time, drawn as those of history were."""
