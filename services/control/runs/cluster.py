@@ -35,6 +35,7 @@ _LOGS: Final = ("/apis/v2beta1/runs/{run}/nodes/{node}/log", "/apis/v1alpha1/run
 """Where servers give a pod's log: newer ones, and those before."""
 
 _SECONDS: Final = 20.0
+_PATIENCE: Final = {"_request_timeout": _SECONDS}
 _NOT_FOUND: Final = 404
 
 
@@ -126,7 +127,7 @@ class KfpLauncher:
             return True
         if found.state != "CANCELING":
             with self._told():
-                self._api.run_service_terminate_run(external_id)
+                self._api.run_service_terminate_run(external_id, **_PATIENCE)
         return False
 
     def steps(self, run: Run, now: datetime) -> list[StepRecord]:
@@ -151,20 +152,20 @@ class KfpLauncher:
 
     def _again(self, external_id: str) -> Placed:
         with self._told():
-            if self._api.run_service_get_run(external_id).state in ("FAILED", "CANCELED"):
-                self._api.run_service_retry_run(external_id)
+            if self._api.run_service_get_run(external_id, **_PATIENCE).state in ("FAILED", "CANCELED"):
+                self._api.run_service_retry_run(external_id, **_PATIENCE)
         return Placed(external_id=external_id)
 
     def _named(self, run_id: str) -> str | None:
         same = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": run_id}]}
         more = {"namespace": self._cluster.namespace} if self._cluster.namespace else {}
         with self._told():
-            found = self._api.run_service_list_runs(filter=json.dumps(same), page_size=1, **more).runs or []
+            found = self._api.run_service_list_runs(filter=json.dumps(same), page_size=1, **more, **_PATIENCE).runs or []
         return next((str(own.run_id) for own in found if own.display_name == run_id), None)
 
     def _get(self, external_id: str | None) -> Any:
         with self._told():
-            return self._api.run_service_get_run(external_id)
+            return self._api.run_service_get_run(external_id, **_PATIENCE)
 
     def _pod_log(self, external_id: str, pod: str) -> str:
         headers = {"Authorization": f"Bearer {self._cluster.token}"} if self._cluster.token else {}

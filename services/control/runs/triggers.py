@@ -177,24 +177,31 @@ class Triggers:
         Raises:
             ControlError: the policy cannot be read, or a rule cannot work for its alert.
         """
-        policy = self._alerts()
-        asked = [(alert, rule) for alert in alerts if (rule := policy.rule_for(alert))]
-        if not asked:
-            return []
-        with self._database.begin() as session:
-            return [run for alert, rule in asked if (run := self._answered(session, alert, rule, who))]
+        policy, started, failed = self._alerts(), [], []
+        for alert in alerts:
+            rule = policy.rule_for(alert)
+            try:
+                run = self._answered(alert, rule, who) if rule else None
+            except ControlError as error:  # it keeps no other alert from its run
+                failed.append(f"alert {alert.labels.get('alertname')}: {error}")
+            else:
+                started += [run] if run else []
+        if failed:
+            raise ControlError("; ".join(failed))
+        return started
 
-    def _answered(self, session: Session, alert: Alert, rule: AlertRule, who: str) -> Run | None:
+    def _answered(self, alert: Alert, rule: AlertRule, who: str) -> Run | None:
         now, name = self._clock(), alert.labels["alertname"]
         subject = alert.fingerprint or " ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()))
         since = now - timedelta(seconds=rule.window_seconds)
-        if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
-            return None
         said = alert.annotations.get("summary") or alert.annotations.get("description") or "it says no more"
         why = f"alert {name} fires: {said}"
-        run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, why)
-        facts = {"alert": name, "labels": alert.labels, "run_id": run.run_id}
-        record(session, kind=_ANSWERED, subject=subject, who=who, why=why, at=now, facts=facts)
+        with self._database.begin() as session:
+            if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
+                return None
+            run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, why)
+            facts = {"alert": name, "labels": alert.labels, "run_id": run.run_id}
+            record(session, kind=_ANSWERED, subject=subject, who=who, why=why, at=now, facts=facts)
         return run
 
     def _fire(self, one: Schedule, lease: Lease | None) -> None:

@@ -1,18 +1,21 @@
 """What starts runs by itself: times, new data, and alerts; with a clock that a test moves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from rankloop.errors import Conflict, ControlError, Missing
-from services.control.database import Database, Lease, change_run, events, open_database, take_or_renew
-from services.control.runs import AlertPolicy, Triggers, next_time
+from services.control.database import Database, Lease, change_desired, change_run, desired, events, open_database, take_or_renew
+from services.control.runs import AlertPolicy, Triggers, next_time, open_runs
+from services.control.runs.opening import ALERTS, champion_of
 from services.control.runs.queueing import known_run
 from services.control.wire import Alert
+from services.settings import Settings
 
 START = datetime(2026, 11, 17, 14, 5, tzinfo=UTC)
 LOOK = timedelta(seconds=60)
@@ -251,8 +254,12 @@ def test_an_alert_that_no_rule_names_starts_nothing(place: Place, other: dict[st
 def test_the_surface_of_an_alert_is_its_runs_surface(place: Place) -> None:
     (run,) = place.triggers.answer([place.alert(labels={"surface": "talent_search"})])
     assert run.surface == "talent_search"
-    with pytest.raises(ControlError, match="surface is 'moon'"):
-        place.triggers.answer([place.alert("f3", labels={"surface": "moon"})])
+
+
+def test_an_alert_that_cannot_be_answered_keeps_no_other_from_its_run(place: Place) -> None:
+    with pytest.raises(ControlError, match="alert FeatureDrift: surface is 'moon'"):
+        place.triggers.answer([place.alert("f3", labels={"surface": "moon"}), place.alert("f4")])
+    assert list(place.queued().values()) == ["alert"]
 
 
 def test_an_alert_without_a_fingerprint_is_told_by_its_labels(place: Place) -> None:
@@ -276,3 +283,26 @@ def test_a_policy_is_read_from_yaml_and_one_that_cannot_work_is_refused(tmp_path
             AlertPolicy.read(file)
     with pytest.raises(ControlError, match="cannot be read"):
         AlertPolicy.read(tmp_path / "none.yaml")
+
+
+def test_the_policy_of_the_home_folder_is_read_at_each_alert(place: Place, tmp_path: Path) -> None:
+    settings = Settings.read(home=str(tmp_path))
+    runs, triggers = open_runs(place.database, settings, clock=lambda: place.now)
+    assert triggers.answer([place.alert()]) == []
+    rule = {"alerts": ["FeatureDrift"], "order": place.order}
+    (tmp_path / ALERTS).write_text(yaml.safe_dump({"rules": [rule]}))
+    (run,) = triggers.answer([place.alert()])
+    assert runs.run(run.run_id).state == "queued"
+
+
+def test_the_champion_on_a_cluster_is_the_bundle_of_the_release_that_serves(
+    place: Place, registered: Callable[..., None]
+) -> None:
+    assert champion_of(place.database) == ""
+    registered(place.database, "r1", "r2")
+    with place.database.begin() as session:
+        now = desired(session)
+        serves = replace(now, blue="r1", green="r2")
+        told = {"who": "ada", "why": "a test", "kind": "served", "at": place.now}
+        change_desired(session, serves, expected_version=now.version, **told)
+    assert champion_of(place.database) == "/bundles/r1"
