@@ -217,7 +217,9 @@ def eventually(question, what: str, seconds: float = 30.0):
 
 
 def totals(told: Told) -> tuple[float, float]:
-    """Lists and clicks of both slots."""
+    """Lists and clicks of both slots; none before it has read anything."""
+    if told.observation is None:
+        return 0, 0
     arms = (told.observation.stable, told.observation.canary)
     return sum(arm.lists for arm in arms), sum(arm.ratios["ctr@10"].x for arm in arms)
 
