@@ -18,6 +18,9 @@ _POLL_SECONDS: Final = 0.5
 _AWAY_SECONDS: Final = 60.0
 """How long one waits for a control plane that is started again."""
 
+_LONG: Final = 6
+"""Looks after which a run that is still queued waits for another one."""
+
 _GOES_ON: Final = ("queued", "running")
 _QUIET: Final = ("waiting", "skipped")
 _T = TypeVar("_T")
@@ -29,14 +32,14 @@ def follow_run(client: ControlClient, run_id: str) -> RunShown:
     Raises:
         Unavailable: the control plane does not answer for a minute.
     """
-    address, told = f"/v1/runs/{quote(run_id, safe='')}", ""
+    address, looks = f"/v1/runs/{quote(run_id, safe='')}", 0
     with Steps() as steps:
         seen = Seen(steps.take)
         while True:
             run = _patiently(lambda: client.get(address, RunShown))
-            if run.state == "queued" and told != "queued":
+            looks += 1
+            if run.state == "queued" and looks == _LONG:
                 err.print(f"it waits until no other run of {run.surface} is under way")
-            told = run.state
             seen.take(run.steps)
             if run.state not in _GOES_ON:
                 return run

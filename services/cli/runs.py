@@ -227,7 +227,10 @@ def _end(run: RunShown) -> None:
 
 
 def _table(runs: list[RunShown]) -> Table:
-    table = Table("run", "surface", "state", "started by", "asked for (UTC)", "took", "release", "why", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("run", no_wrap=True, min_width=max(len(run.run_id) for run in runs))  # whole, to be copied
+    for name in ("surface", "state", "started by", "asked for (UTC)", "took", "release", "why"):
+        table.add_column(name)
     for run in runs:
         took = in_words((run.ended_at - run.started_at).total_seconds()) if run.started_at and run.ended_at else ""
         by = run.who if run.trigger in ("api", "cli") else run.trigger
