@@ -36,7 +36,7 @@ POLICY: Final[dict[str, Any]] = {
 """A canary that is promoted after two steps where nothing is wrong with it."""
 
 _WHO: Final = "story"
-_PASSING: Final = ("fault", "fault over", "edges.corrected")
+_PASSING: Final = ("fault.begun", "fault.over", "edges.corrected")
 _LONGEST_S: Final = 60.0
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["benchmarks.controls.crashing", "services.control.database.migrating"])

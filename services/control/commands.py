@@ -1,6 +1,8 @@
 """What people and programs may ask of the control plane; each is one transaction, and the edges are told before it answers."""
 
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,6 +17,7 @@ from services.control.plane import Plane
 __all__ = ["Commands", "Told"]
 
 _SILENT: Final = "no reason was given"
+_ASK_SECONDS: Final = 0.5
 Turn = Callable[[State, float, str], State]
 
 
@@ -229,12 +232,30 @@ class Commands:
             return change.turn(canary, kind, status=status, state=_turn(canary, turn, change))
 
     def _warm(self) -> str | None:
-        """The release that answers in the idle slot."""
-        idle = self._plane.wanted().slots().idle
-        try:
-            return self._plane.server.holds().get(idle)
-        except StackError:
+        """The release that answers in the idle slot; asked only where nothing else is under way, and not for long.
+
+        Where the answer takes too long (a slot that serves badly is asked too) a release that is kept warm is taken at the
+        record's word: somebody waits for a rollback.
+        """
+        with self._plane.database.read() as session:
+            if db.active_canary(session) is not None or waiting(session) is not None:
+                return None
+            now = db.desired(session)
+            idle = now.slots().idle
+            held = now.release(idle)
+            warm = held if held is not None and db.release(session, held).state == "kept warm" else None
+        if held is None:
             return None
+        found: list[str | None] = []
+
+        def ask() -> None:
+            with suppress(StackError):
+                found.append(self._plane.server.holds().get(idle))
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(_ASK_SECONDS)
+        return found[0] if found else warm if asking.is_alive() else None
 
     def _change(self, session: Session, who: str, why: str) -> Change:
         return Change(session, who.strip() or "unknown", why.strip() or _SILENT, self._plane.clock())

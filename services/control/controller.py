@@ -14,13 +14,13 @@ from services.control.changes import Waiting, waiting
 from services.control.commands import Commands
 from services.control.database import Canary, Database, Desired, Lease, active_canary, desired, leader
 from services.control.drivers.base import Edges, Server
-from services.control.faults import Faults
+from services.control.faults import Faults, recorded
 from services.control.jobs import Jobs
 from services.control.leading import LEASE, Leading
 from services.control.observing import Observer
 from services.control.ordering import take_orders
 from services.control.plane import LOOP, Plane, nothing, now
-from services.control.progress import Progress
+from services.control.progress import OBSERVATION, Progress
 from services.control.reconciling import Reconciler
 from services.control.trying import Try, Trying
 
@@ -38,7 +38,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         leads: whether its loop runs.
         holder: whose loop runs; None: nobody's.
         last_tick: when its last round ended, UTC; None: not yet.
-        faults: by part, what is not well; empty: everything is.
+        faults: by part, what is not well, for this process or the leader; empty: everything is.
         waiting: the release that serves as soon as it answers; None: there is none.
     """
 
@@ -103,13 +103,13 @@ class Controller(Commands):
         Returns:
             Whether it leads.
         """
-        lease = self._lease()
+        lease = None
         try:
-            if self._home is not None:
-                with self._faults.of("orders"):
-                    take_orders(self._plane, self._home, keep=self._keep)
-            if lease is not None:
-                self._round(lease)
+            with self._faults.of(_RECORD):
+                lease = self._lease()
+                self._orders()
+                if lease is not None:
+                    self._round(lease)
         except Conflict as error:
             log.info("%s", error)  # the next round reads the record again
         self._last = self._plane.clock()
@@ -135,20 +135,28 @@ class Controller(Commands):
             ControlError: the database does not answer.
         """
         with self._plane.database.read() as session:
-            leads, asked = leader(session, LEASE), waiting(session)
+            leads, asked, told = leader(session, LEASE), waiting(session), recorded(session)
         holder = leads.holder if leads else None
         return Status(
             leads=holder == self._leading.holder,
             holder=holder,
             last_tick=self._last,
-            faults=self._faults.standing(),
+            faults=told | self._faults.standing(),
             waiting=asked.release_id if asked else None,
         )
 
     def _lease(self) -> Lease | None:
-        with self._faults.of(_RECORD), self._plane.transition("lease"):
-            return self._leading.take()
-        return None
+        led = self._leading.lease is not None
+        with self._plane.transition("lease"):
+            lease = self._leading.take()
+        if lease is not None and not led:
+            self._faults.recall()
+        return lease
+
+    def _orders(self) -> None:
+        if self._home is not None:
+            with self._faults.of("orders"):
+                take_orders(self._plane, self._home, keep=self._keep)
 
     def _round(self, lease: Lease) -> None:
         wanted, _, _ = self._look()
@@ -159,6 +167,8 @@ class Controller(Commands):
         with self._faults.of("serve"):
             self._reconciler.slots_follow()
         wanted, canary, asked = self._look()
+        if canary is None:
+            self._faults.over(OBSERVATION)
         with self._faults.of("canary"):
             if canary is not None:
                 self._progress.follow(canary, lease)

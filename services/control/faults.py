@@ -7,11 +7,22 @@ from datetime import datetime
 from typing import Final
 
 from rankloop.errors import Conflict, ControlError, RankloopError
-from services.control.database import Database, record
+from services.control.database import Database, Session, events, record
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "recorded"]
 
 log: Final = logging.getLogger("services.control")
+
+_BEGUN: Final = "fault.begun"
+_OVER: Final = "fault.over"
+
+
+def recorded(session: Session) -> dict[str, str]:
+    """By part, the faults that stand, as the leader recorded them."""
+    last: dict[str, tuple[str, str]] = {}
+    for own in reversed(events(session, kind="fault.*")):
+        last[own.subject] = own.kind, own.why
+    return {part: why for part, (kind, why) in last.items() if kind == _BEGUN}
 
 
 class Faults:
@@ -30,6 +41,11 @@ class Faults:
     def standing(self) -> dict[str, str]:
         """By part, what is not well; empty: everything is."""
         return dict(self._standing)
+
+    def recall(self) -> None:
+        """Takes over what the record says, as a new leader: so that a fault is not told again, and its end is told."""
+        with self._database.read() as session:
+            self._standing = recorded(session)
 
     @contextmanager
     def of(self, part: str) -> Iterator[None]:
@@ -55,13 +71,13 @@ class Faults:
         self._standing[part] = what
         if not known:
             log.warning("%s: %s", part, what)
-            self._record("fault", part, what)
+            self._record(_BEGUN, part, what)
 
     def over(self, part: str) -> None:
         """It is well; recorded where it was not."""
         if (what := self._standing.pop(part, None)) is not None:
             log.info("%s is well again", part)
-            self._record("fault over", part, f"it was: {what}")
+            self._record(_OVER, part, f"it was: {what}")
 
     def _record(self, kind: str, part: str, why: str) -> None:
         try:

@@ -24,9 +24,11 @@ from services.control.observing import Observer
 from services.control.plane import LOOP, Plane
 from services.control.trying import Trying
 
-__all__ = ["Progress", "policy_of", "state_of"]
+__all__ = ["OBSERVATION", "Progress", "policy_of", "state_of"]
 
-_OBSERVER: Final = "observation"
+OBSERVATION: Final = "observation"
+"""The part whose fault it is that nothing can be seen of a canary."""
+
 _BLIND: Final = 3
 
 
@@ -134,9 +136,9 @@ class Progress:
             found, why = None, f"nothing could be observed ({error}); the canary waits"
         self._blind = 0 if found is not None else self._blind + 1
         if found is not None:
-            self._faults.over(_OBSERVER)
+            self._faults.over(OBSERVATION)
         elif self._blind >= _BLIND:
-            self._faults.met(_OBSERVER, why)
+            self._faults.met(OBSERVATION, why)
         return found
 
     def _carry_out(self, session: Session, canary: Canary, policy: Policy, decision: Decision) -> bool:

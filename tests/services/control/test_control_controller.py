@@ -209,7 +209,7 @@ def test_a_release_that_does_not_start_is_given_up_after_some_attempts(bench: Be
     assert "DEPLOY_FAILED" in bench.kinds("canary.failed")[0].why
     bench.later()
     assert bench.controller.status().faults == {}
-    assert [len(bench.kinds(kind)) for kind in ("fault", "fault over")] == [1, 1]
+    assert [len(bench.kinds(kind)) for kind in ("fault.begun", "fault.over")] == [1, 1]
 
 
 def test_a_first_release_that_is_refused_leaves_room_for_another(bench: Bench) -> None:
@@ -356,7 +356,7 @@ def test_an_edge_that_is_away_stops_neither_the_others_nor_a_rollback(bench: Ben
     for _ in range(3):
         bench.later()
     assert away in bench.controller.status().faults["edges"]
-    assert len(bench.kinds("fault")) == 1
+    assert len(bench.kinds("fault.begun")) == 1
     canary_id = bench.controller.start_canary  # an edge that may send people anywhere leaves the slots as they are
     with pytest.raises(StackError, match="1 of 2 edges did not take"):
         canary_id(SECOND, EASY, who="ada")
@@ -404,10 +404,11 @@ def test_a_canary_of_which_nothing_can_be_seen_holds_and_is_a_fault(bench: Bench
         bench.later()
     assert (bench.status(canary_id), bench.edge.canary_bp) == ("running", 1000)
     assert "nothing could be observed" in bench.controller.status().faults["observation"]
-    assert len(bench.kinds("fault")) == 1
-    bench.controller = bench.another(observer=Seen(bench.database))
+    assert len(bench.kinds("fault.begun")) == 1
+    bench.controller = bench.another(observer=Seen(bench.database))  # another process, which knows the fault from the record
     bench.later()
     assert bench.edge.canary_bp == 5000
+    assert [len(bench.kinds(kind)) for kind in ("fault.begun", "fault.over")] == [1, 1]
 
 
 def test_a_rollback_past_the_control_plane_becomes_the_record_once(bench: Bench) -> None:
@@ -508,3 +509,18 @@ def test_what_a_job_raises_is_raised_where_it_is_asked_for() -> None:
 
     with pytest.raises(StackError, match="in vain"):
         Jobs(beside=False).outcome("a", work)
+
+
+def test_a_rollback_does_not_wait_for_a_slot_that_hangs(bench: Bench) -> None:
+    bench.serve(FIRST, SECOND)
+    may_end = threading.Event()
+
+    class Hanging(RayServer):
+        def holds(self) -> dict[str, str | None]:
+            may_end.wait(30)
+            return super().holds()
+
+    bench.controller = bench.another(server=Hanging(bench.plant.behind))
+    assert bench.controller.rollback(who="ada", why="it hangs").said == "r-first serves everybody"
+    assert bench.edge == Slots()
+    may_end.set()
