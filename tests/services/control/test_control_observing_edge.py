@@ -7,6 +7,9 @@ from pathlib import Path
 import httpx
 
 from services.control.observing.edges import Grown
+from services.edge import Slots
+from services.settings import Settings
+from services.tally.slots import EdgePhases
 from tests.services.edge.conftest import Rig, Told, start_rig, until
 
 __all__ = ["start_rig"]
@@ -33,3 +36,16 @@ def test_failures_are_answers_of_a_slot_and_no_refusals_of_a_full_queue(start_ri
         rig.serve.hold.set()
     assert sorted(one.result().status_code for one in asked) == [200, 503, 503, 503]
     assert grown.since(1.0) == {"blue": (12, 3), "green": (0, 0)}
+
+
+def test_the_tally_knows_a_phase_by_the_edges_that_are_named(start_rig: Callable[..., Rig], tmp_path: Path) -> None:
+    rig = start_rig()
+    settings = Settings.read(home=tmp_path, edges=str(rig.edge.config.admin_socket), inner_port=rig.edge.config.inner_port - 11)
+    phases = EdgePhases(settings)
+    for slots in (Slots(canary_bp=300), Slots(stable="green")):
+        rig.edge.set_slots(slots)
+        found = phases.now()
+        assert found is not None
+        assert (found.slots, found.canary_bp) == ((slots.stable, slots.idle), slots.canary_bp)
+    rig.edge.stop()
+    assert phases.now() is None
