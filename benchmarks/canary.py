@@ -178,7 +178,7 @@ def _by_limits(values: Mapping[str, Floats], thresholds: Mapping[str, float]) ->
 
 
 def _ranked(values: Mapping[str, Floats], goal: float | None) -> Judge:
-    """Kayenta's score; tuned, any metric rolls back above a deviate that few enough canaries ever reach, by the same share for each."""
+    """Kayenta's score; tuned, any metric rolls back above a deviate that few enough canaries reach, the same share for each."""
     if goal is None:
         return lambda own: first(scored(deviates(own)))
     highest = {name: z.max(axis=1) for name, z in deviates(values).items()}

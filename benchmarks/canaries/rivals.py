@@ -4,8 +4,8 @@ Fixed thresholds are Flagger's: each interval every metric of the canary is comp
 interval with a breach is a failed check, and `threshold` failed checks roll back (docs.flagger.app, "How it works").
 Mann-Whitney is Kayenta's: each interval is one sample of each arm, a metric fails when the shift of the canary's samples is
 surely in the bad direction (confidence 0.98, by more than a quarter of it), and the score is the share of metrics that
-pass: below 75 it rolls back, at the end below 95 (spinnaker.io, "Canary judge"; "Configure canary analysis"). Its bound on the shift is
-approximated by the test's normal deviate: the shift's lower end is above a quarter of it where z > 2.33 / 0.75.
+pass: below 75 it rolls back, at the end below 95 (spinnaker.io, "Canary judge"; "Configure canary analysis"). The bound on
+the shift is approximated by the test's normal deviate: its lower end is above a quarter of it where z > 2.33 / 0.75.
 """
 
 from collections.abc import Mapping
