@@ -146,13 +146,14 @@ class Change:
             **fields,
         )
 
-    def reserve(self, slot: str, release_id: str, kind: str) -> Desired:
+    def reserve(self, slot: str, release_id: str, kind: str, state: ReleaseState = "warming") -> Desired:
         """A slot is to hold another release, which nobody gets yet."""
         now = self.now
         if now.release(slot) != release_id:
             self.move(now.release(slot), "retired", only_from=_SLOT_STATES)
-        self.move(release_id, "warming")
-        return self.put(replace(now, **{slot: release_id}, canary_bp=0, kept_until=None), kind, release_id, slot=slot)
+        self.move(release_id, state)
+        new = replace(now, **{slot: release_id}, canary_bp=0, interleave_bp=0, kept_until=None)
+        return self.put(new, kind, release_id, slot=slot)
 
     def want(self, release_id: str, *, back: bool) -> Desired:
         """A release is to serve everybody as soon as it answers: in the idle slot, or where nothing serves in the stable one."""

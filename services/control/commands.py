@@ -14,7 +14,7 @@ from services.control.changes import Change, previous, waiting
 from services.control.database import Canary, CanaryStatus, Desired, Release, ReleaseFacts, Session
 from services.control.plane import Plane
 
-__all__ = ["Commands", "Told"]
+__all__ = ["Commands", "Told", "assert_free", "servable"]
 
 _SILENT: Final = "no reason was given"
 _ASK_SECONDS: Final = 0.5
@@ -76,8 +76,8 @@ class Commands:
         rules = policy if isinstance(policy, Policy) else Policy.of(policy)
         with self._plane.change("canary asked for") as session:
             change = self._change(session, who, f"{why} (in spite of the gate: {force})" if force else why)
-            _assert_free(session)
-            now, found = change.now, _servable(session, release_id, force)
+            assert_free(session)
+            now, found = change.now, servable(session, release_id, force)
             against = now.release(now.stable)
             if against is None or db.release(session, against).state != "serving":
                 raise Conflict(f"nothing serves that {release_id} could be compared with; let it serve at once instead")
@@ -184,8 +184,8 @@ class Commands:
             ):
                 said = f"{release_id} is being loaded" if asked else f"{release_id} serves already"
             else:
-                _assert_free(session)
-                _servable(session, release_id, force)
+                assert_free(session)
+                servable(session, release_id, force)
                 said = self._given(change, release_id, warm, back=False)
         return Told(self._plane.tell(), said)
 
@@ -288,7 +288,12 @@ def _already(session: Session, release_id: str) -> str:
     return ""
 
 
-def _assert_free(session: Session) -> None:
+def assert_free(session: Session) -> None:
+    """Whether the idle slot is free for another release.
+
+    Raises:
+        Conflict: a canary, a release that is to serve, or an experiment has it.
+    """
     if (canary := db.active_canary(session)) is not None:
         raise Conflict(
             f"canary {canary.canary_id} of {canary.release_id} is {canary.status}; end it first with "
@@ -296,11 +301,19 @@ def _assert_free(session: Session) -> None:
         )
     if (asked := waiting(session)) is not None:
         raise Conflict(
-            f"{asked.release_id} is being loaded into slot {asked.slot} to serve; wait, or rankloop rollback ends that"
+            f"{asked.release_id} is being loaded into slot {asked.slot} to serve; wait, or `rankloop rollback` ends that"
         )
+    if now := db.desired(session).interleave_bp:
+        raise Conflict(f"{now} basis points of the units get interleaved lists; end that first: `rankloop slots interleave 0`")
 
 
-def _servable(session: Session, release_id: str, force: str) -> Release:
+def servable(session: Session, release_id: str, force: str) -> Release:
+    """A release that may be put into a slot to serve.
+
+    Raises:
+        Conflict: the gate said fail, and no reason is given to pass that over.
+        ControlError: it is not registered, or has no Bento.
+    """
     found = db.release(session, release_id)
     if not found.bento:
         raise ControlError(

@@ -11,7 +11,6 @@ import msgspec
 
 from rankloop.errors import Conflict
 from services.control.changes import Waiting, waiting
-from services.control.commands import Commands
 from services.control.database import Canary, Database, Desired, Lease, active_canary, desired, leader
 from services.control.drivers.base import Edges, Server
 from services.control.faults import Faults, recorded
@@ -22,6 +21,7 @@ from services.control.ordering import take_orders
 from services.control.plane import LOOP, Plane, nothing, now
 from services.control.progress import OBSERVATION, Progress
 from services.control.reconciling import Reconciler
+from services.control.slotting import SlotCommands
 from services.control.trying import Try, Trying
 
 __all__ = ["Controller", "Status"]
@@ -49,7 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: str | None
 
 
-class Controller(Commands):
+class Controller(SlotCommands):
     """Commands, and one round of the loop as `tick`; several processes on one record choose a leader.
 
     Args:
@@ -96,6 +96,11 @@ class Controller(Commands):
         self._trying = Trying(plane, self._faults, jobs, self._reconciler, tried, slowest_ms=slowest_ms)
         self._progress = Progress(plane, self._faults, self._trying, observer)
         self._last: datetime | None = None
+
+    @property
+    def lease(self) -> Lease | None:
+        """What makes this process leader; None: it follows."""
+        return self._leading.lease
 
     def tick(self) -> bool:
         """One round: leads or follows, and does all that is due; what goes wrong in one part stops no other.

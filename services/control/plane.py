@@ -1,8 +1,9 @@
 """What every part of the control plane works with: the record, and the two things it changes in the world."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,6 +44,7 @@ class Plane:
     server: Server
     clock: Callable[[], datetime] = now
     passed: Callable[[str], None] = nothing
+    _telling: threading.Lock = field(default_factory=threading.Lock, repr=False)  # commands come in other threads
 
     @contextmanager
     def transition(self, name: str) -> Iterator[None]:
@@ -86,7 +88,7 @@ class Plane:
         while True:
             wanted, failed = self.wanted(), None
             try:
-                with self.transition("edges"):
+                with self._telling, self.transition("edges"):
                     self.edges.apply(wanted.slots())
             except StackError as error:
                 failed = error

@@ -524,3 +524,33 @@ def test_a_rollback_does_not_wait_for_a_slot_that_hangs(bench: Bench) -> None:
     assert bench.controller.rollback(who="ada", why="it hangs").said == "r-first serves everybody"
     assert bench.edge == Slots()
     may_end.set()
+
+
+def test_a_release_held_for_comparison_gets_nobody_until_lists_are_interleaved(bench: Bench) -> None:
+    bench.serve(FIRST)
+    bench.controller.hold(SECOND, who="ada", why="a shadow")
+    with pytest.raises(Conflict, match="slot green does not answer with a release yet"):
+        bench.controller.interleave(1000, who="ada")
+    bench.controller.tick()
+    assert (bench.plant.declared(), bench.edge) == ({"blue": FIRST, "green": SECOND}, Slots())
+    bench.controller.interleave(1000, who="ada", why="an experiment")
+    bench.controller.tick()
+    assert bench.edge == Slots(interleave_bp=1000)
+    with pytest.raises(Conflict, match="1000 basis points of the units get interleaved lists"):
+        bench.controller.start_canary(THIRD, EASY, who="ada")
+    bench.controller.interleave(0, who="ada")
+    bench.controller.empty(who="ada", why="over")
+    bench.controller.tick()
+    assert (bench.plant.declared(), bench.edge, bench.state(SECOND)) == ({"blue": FIRST}, Slots(), "retired")
+
+
+def test_commands_of_several_threads_leave_the_edge_as_recorded(bench: Bench) -> None:
+    bench.serve(FIRST)
+    canary_id = bench.canary(SECOND)
+    threads = [threading.Thread(target=bench.controller.tick) for _ in range(3)]
+    threads += [threading.Thread(target=lambda: bench.controller.rollback(who="ada"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (bench.status(canary_id), bench.edge, bench.desired.canary_bp) == ("rolled back", Slots(), 0)
