@@ -13,7 +13,7 @@ from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.releases import release
-from services.control.database.types import new_id, of_row, utc
+from services.control.database.types import new_id, numbered, of_row, utc
 
 __all__ = [
     "ACTIVE",
@@ -297,5 +297,5 @@ def steps(session: Session, canary_id: str, *, after: int = 0, limit: int = 1000
         limit: the most a page holds.
     """
     own = tables.observations.c
-    wanted = select(tables.observations).where(own.canary_id == canary_id, own.number > after)
+    wanted = select(tables.observations).where(own.canary_id == canary_id, own.number > numbered(after))
     return [of_row(Step, row) for row in session.execute(wanted.order_by(own.number).limit(limit)).mappings()]

@@ -11,14 +11,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.orm import Session
 
 from rankloop.errors import ControlError, SettingsError
-from services.control.database.fence import Lease, check_lease
+from services.control.database.fence import Lease, check_lease, take_turn
 from services.control.database.types import decoded, encoded
 from services.settings import Settings
 
-__all__ = ["LOCK", "Database", "connect", "database_url", "open_database"]
-
-LOCK: Final = 7_265_667_011
-"""The advisory lock of PostgreSQL that makes its writers take turns, as SQLite's do."""
+__all__ = ["Database", "connect", "database_url", "open_database", "told"]
 
 _WAIT_SECONDS: Final = 10
 """Longest wait for another writer; a transaction left idle so long is ended by the database."""
@@ -65,9 +62,7 @@ class Database:
             ControlError: the database does not answer, or is busy for too long.
         """
         with told(self.url), Session(self._engine) as session, session.begin():
-            session.connection()  # begins now, not at the first statement, so that it is our turn from here on
-            if self.dialect == "postgresql":
-                session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            take_turn(session.connection())  # begins now, not at the first statement
             if lease is not None:
                 check_lease(session, lease)
             yield session

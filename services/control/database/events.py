@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rankloop.errors import ControlError, Missing
 from services.control.database import tables
-from services.control.database.types import of_row, utc
+from services.control.database.types import numbered, of_row, utc
 
 __all__ = ["Event", "event", "events", "record"]
 
@@ -96,9 +96,9 @@ def events(
     if until is not None:
         wanted.append(own.at < utc(until))
     if before is not None:
-        wanted.append(own.id < before)
+        wanted.append(own.id < numbered(before))
     if after is not None:
-        wanted.append(own.id > after)
+        wanted.append(own.id > numbered(after))
     query = select(tables.events).where(*wanted)
     ordered = query.order_by(own.id.asc() if after is not None else own.id.desc()).limit(limit)
     return [of_row(Event, row) for row in session.execute(ordered).mappings()]
@@ -110,7 +110,7 @@ def event(session: Session, event_id: int) -> Event:
     Raises:
         Missing: there is none of that number.
     """
-    row = session.execute(select(tables.events).where(tables.events.c.id == event_id)).mappings().one_or_none()
+    row = session.execute(select(tables.events).where(tables.events.c.id == numbered(event_id))).mappings().one_or_none()
     if row is None:
         raise Missing(f"there is no event {event_id}; list them with rankloop events")
     return of_row(Event, row)

@@ -1,15 +1,25 @@
-"""The proof that a writer leads still, which each of its transactions carries."""
+"""Writers take turns, and each transaction of a leader carries the proof that it leads still."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
 from rankloop.errors import Conflict
 from services.control.database.tables import leases
 
-__all__ = ["Lease", "check_lease"]
+__all__ = ["Lease", "check_lease", "take_turn"]
+
+_TURN: Final = 7_265_667_011
+"""The advisory lock of PostgreSQL that its writers hold until their transactions end."""
+
+
+def take_turn(connection: Connection) -> None:
+    """Waits until no other writer is within a transaction; SQLite does so by itself where one begins immediately."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_TURN})"))
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -7,9 +7,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from rankloop.errors import ControlError
+from services.control.database.fence import take_turn
 
 __all__ = ["HEAD", "scripts", "upgrade"]
 
@@ -30,10 +31,7 @@ def upgrade(engine: Engine, revision: str = HEAD) -> None:
     if engine.dialect.name == "sqlite":
         _write_ahead(engine)
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            from services.control.database.engine import LOCK
-
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        take_turn(connection)
         now = MigrationContext.configure(connection).get_current_revision()
         known = scripts()
         names = {script.revision for script in known.walk_revisions()}

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from rankloop.errors import ControlError
 
-__all__ = ["Moment", "decoded", "encoded", "new_id", "of_row", "utc"]
+__all__ = ["Moment", "decoded", "encoded", "new_id", "numbered", "of_row", "utc"]
 
 _T = TypeVar("_T")
 
@@ -40,11 +40,19 @@ def utc(at: datetime) -> datetime:
     """The same moment in UTC.
 
     Raises:
-        ControlError: it says no time zone, so nobody knows which moment it is.
+        ControlError: it says no time zone, so nobody knows which moment it is, or lies outside the calendar.
     """
     if at.tzinfo is None:
         raise ControlError(f"the time {at.isoformat()} says no time zone; give it in UTC, such as {at.isoformat()}Z")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ControlError(f"the time {at.isoformat()} lies outside the calendar in UTC; give another") from None
+
+
+def numbered(number: int) -> int:
+    """A number that both databases can compare with those of rows; one that no row can have stays one that no row has."""
+    return max(-1, min(number, 2**63 - 1))
 
 
 def encoded(value: Any) -> str:

@@ -11,7 +11,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from rankloop.errors import Conflict, ControlError, StackError
+from rankloop.errors import Conflict, ControlError, Missing, StackError
 from services.control.database import (
     Database,
     Desired,
@@ -82,6 +82,22 @@ def test_a_time_without_a_zone_is_refused(database: Database) -> None:
 def test_an_unknown_event_is_refused(database: Database) -> None:
     with pytest.raises(ControlError, match="there is no event 7"), database.read() as session:
         event(session, 7)
+
+
+@pytest.mark.parametrize("number", [-(10**30), 10**30])
+def test_a_number_no_event_can_have_is_no_error(any_database: Database, number: int) -> None:
+    note(any_database, 1)
+    with any_database.read() as session:
+        assert len(events(session, before=number)) == (number > 0)
+        assert len(events(session, after=number)) == (number < 0)
+        with pytest.raises(Missing, match="there is no event"):
+            event(session, number)
+
+
+def test_a_time_outside_the_calendar_is_refused(database: Database) -> None:
+    first = datetime.min.replace(tzinfo=timezone(timedelta(hours=2)))
+    with pytest.raises(ControlError, match="outside the calendar"), database.read() as session:
+        serving_at(session, first)
 
 
 def test_pages_back_from_the_newest_hold_every_event_once(any_database: Database) -> None:
