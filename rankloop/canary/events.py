@@ -38,7 +38,7 @@ def _events(rule: Rule, rows: Sequence[Counts], dispersion: float, what: str) ->
     outcome: Outcome = "not enough evidence"
     if times.lower > 1 + guard.tolerate and rate.lower > guard.floor:
         outcome = "worse"
-    elif times.upper < 1 + rule.excluded or rate.upper < guard.floor:
+    elif times.upper < 1 + rule.excluded or rate.upper < guard.floor * (1 + rule.excluded):
         outcome = "fine"
     reason = (
         f"{rule.metric}: {second:,.0f} of {second_trials:,.0f} {what} against {first:,.0f} of {first_trials:,.0f}, "

@@ -19,7 +19,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     | --- | --- |
     | ctr@10, apply_rate, ndcg@10, coverage | share of stable's value that is lost |
     | latency_p50, latency_p95, latency_p99 | share by which the quantile is slower, rounded up to steps of 5 per cent |
-    | errors, empty, fallback | how many times stable's rate more, where the rate is above `floor` too |
+    | errors, empty, fallback | how many times stable's rate more; what is tolerated is never below `floor` |
     | score | distance from stable's mean, up or down, in standard deviations of its units' means |
     | overlap | share of the first ten items that differ from stable's |
     """
@@ -31,7 +31,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Promotion needs a larger loss excluded; None: it need not be."""
 
     floor: float = 0.0
-    """Of `errors`, `empty` and `fallback`: a rate that harms nobody, whatever stable's is."""
+    """Of `errors`, `empty` and `fallback`: a rate that harms nobody; below it stable's counts as being as high."""
 
     dispersion: float = 1.0
     """Of `errors` and the latencies: how many requests count as one, as those of one person or one second are alike."""
@@ -41,7 +41,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 GUARDS: Final[Mapping[str, Guard]] = {
-    "errors": Guard(tolerate=0.5, rule_out=1.0, floor=0.002, share=2.0),
+    "errors": Guard(tolerate=0.5, rule_out=1.0, floor=0.001, share=2.0),
     "latency_p50": Guard(tolerate=0.1, dispersion=1.5),
     "latency_p95": Guard(tolerate=0.1, rule_out=0.25, dispersion=1.5),
     "latency_p99": Guard(tolerate=0.2, dispersion=1.5),
@@ -78,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Example:
         >>> policy = Policy.of({"steps": [1000, 5000], "guards": {"ctr@10": {"tolerate": 0.05}, "overlap": None}})
         >>> policy.active["ctr@10"].tolerate, "overlap" in policy.active, policy.active["errors"].floor
-        (0.05, False, 0.002)
+        (0.05, False, 0.001)
     """
 
     steps: tuple[int, ...] = (100, 500, 2500, 5000)

@@ -9,14 +9,21 @@ import numpy.typing as npt
 
 from rankloop.canary.observation import LATENCY_EDGES
 from rankloop.experiment.counting import log_e_of_ratio
+from rankloop.experiment.sequential import mixing, p_value
 
 __all__ = ["Slowness", "slowness"]
+
+Floats = npt.NDArray[np.float64]
 
 _STEP: Final = math.log(LATENCY_EDGES[1] / LATENCY_EDGES[0])
 _SHIFTS: Final = np.arange(-14, 42)
 """Steps of the histogram by which the canary's latencies are compared with stable's: from half to eight times."""
 _KNOWN: Final = 10
 """Lists beyond the quantile without which it is not known."""
+_RARE: Final = 0.1
+"""Up to this share lists are counted as rare events, exactly; above it that would take chance for twice what it is."""
+_SCALE: Final = 0.05
+"""The difference of two shares that are not rare which should show soonest."""
 
 
 class Slowness(NamedTuple):
@@ -46,8 +53,9 @@ def slowness(
     """Compares a quantile by how many lists were slower than it.
 
     With q stable's quantile, the canary is surely slower by a share s where more of its lists take longer than q (1 + s)
-    than stable's take longer than q: two rates of rare events, compared as `rankloop.experiment.counting` does. So
-    phases in which everything was slower change nothing, and no density need be estimated.
+    than stable's take longer than q: two rates of rare events, compared as `rankloop.experiment.counting` does, or, as for
+    the median, two shares compared by normal theory. So phases in which everything was slower change nothing, and no
+    density need be estimated.
 
     Args:
         phases: stable's and the canary's histogram over `LATENCY_EDGES` in each phase.
@@ -81,14 +89,32 @@ def slowness(
     one = np.broadcast_to(beyond[:, 0, edge], (len(_SHIFTS), len(rows))) / dispersion  # (shifts, phases)
     two = beyond[:, 1, shifted].T / dispersion
     trials = rows.sum(axis=2) / dispersion
-    slower = log_e_of_ratio(one, two, trials) >= -math.log(alpha_lower)
-    faster = log_e_of_ratio(two, one, trials[:, ::-1]) >= -math.log(alpha_upper)
+    more = _more_often if 1 - quantile > _RARE else _more_often_rare
+    slower = more(one, two, trials, alpha_lower)
+    faster = more(two, one, trials[:, ::-1], alpha_upper)
     return Slowness(
         stable=_quantile(whole[0], quantile),
         canary=_quantile(whole[1], quantile),
         lower=math.expm1(_STEP * _SHIFTS[np.flatnonzero(slower)[-1]]) if slower.any() else -1.0,
         upper=math.expm1(_STEP * _SHIFTS[np.flatnonzero(faster)[0]]) if faster.any() else math.inf,
     )
+
+
+def _more_often_rare(first: Floats, second: Floats, trials: Floats, alpha: float) -> npt.NDArray[np.bool_]:
+    """By shift, whether the second arm surely has more of rare events."""
+    return np.asarray(log_e_of_ratio(first, second, [(one, two) for one, two in trials]) >= -math.log(alpha))
+
+
+def _more_often(first: Floats, second: Floats, trials: Floats, alpha: float) -> npt.NDArray[np.bool_]:
+    """By shift, whether the second arm surely has the larger share; phases by Mantel and Haenszel's weights."""
+    one, two = trials.T  # (phases,)
+    weight = one * two / (one + two)
+    weight /= weight.sum()
+    excess = (second / two - first / one) @ weight  # (shifts,)
+    pooled = (first + second) / (one + two)
+    variance = (pooled * (1 - pooled)) @ (weight**2 * (1 / one + 1 / two))
+    rho = mixing(alpha, _SCALE)
+    return np.array([v > 0 and p_value(e, v, rho) <= alpha for e, v in zip(excess.tolist(), variance.tolist(), strict=True)])
 
 
 def _quantile(counts: npt.NDArray[np.float64], quantile: float) -> float:
