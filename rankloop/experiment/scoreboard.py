@@ -145,7 +145,7 @@ def scoreboard(trials: Sequence[Trial], *, rng: int | np.random.Generator = 0, r
         >>> agreement.kendall.value, agreement.same_sign, agreement.trials
         (1.0, 11, 12)
         >>> scoreboard(rows[:3]).agreements[0].says
-        'ndcg@10 and ctr@10 went the same way in 3 of 3 trials; 10 are needed before a correlation is stated.'
+        'ndcg@10 offline and ctr@10 online went the same way in 3 of 3 trials; 10 are needed before a correlation is stated.'
     """
     names = [trial.name for trial in trials]
     if len(set(names)) < len(names):
@@ -223,7 +223,7 @@ def _mean_ranks(values: Floats) -> Floats:
 
 
 def _says(offline: str, online: str, trials: int, same: int, kendall: Rank | None) -> str:
-    ways = f"{offline} and {online} went the same way in {same} of {trials} trials"
+    ways = f"{offline} offline and {online} online went the same way in {same} of {trials} trials"
     if trials < ENOUGH:
         return f"{ways}; {ENOUGH} are needed before a correlation is stated."
     if kendall is None:

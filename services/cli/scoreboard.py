@@ -48,14 +48,13 @@ def scoreboard(
 
 
 def _show(board: "Scoreboard", offline: str) -> None:
-    names = list(dict.fromkeys(name for trial in board.trials for name in trial.online))
-    table = Table("canary", "release", "against", "ended", f"{offline}, offline", *names, box=box.SIMPLE_HEAD)
-    for column in table.columns[4:]:
-        column.justify = "right"
+    table = Table("release", "against", "ended", f"{offline}, offline", "online", "of the other's", box=box.SIMPLE_HEAD)
+    table.columns[3].justify = table.columns[5].justify = "right"
+    table.columns[3].no_wrap = True
     for trial in board.trials[-_SHOWN:]:
-        cells = (trial.name, trial.release_id, trial.against, trial.ended)
-        effects = (_effect(trial.online.get(name), percent=True) for name in names)
-        table.add_row(*map(escape, cells), _effect(trial.offline.get(offline), percent=False), *effects)
+        own = (*map(escape, (trial.release_id, trial.against, trial.ended)), _effect(trial.offline.get(offline), percent=False))
+        for number, (name, effect) in enumerate(trial.online.items()):
+            table.add_row(*(own if not number else ("",) * len(own)), escape(name), _effect(effect, percent=True))
     out.print(table)
     if len(board.trials) > _SHOWN:
         out.print(f"[dim]the newest {_SHOWN} of {len(board.trials):,}; --json has all[/dim]")
@@ -84,8 +83,8 @@ def _effect(effect: "Effect | None", *, percent: bool) -> str:
     """A difference and its interval; offline ones in the metric's own unit."""
     if effect is None:
         return ""
-    show = (lambda value: f"{100 * value:+.1f} %") if percent else (lambda value: f"{value:+.4f}")
+    times, digits, unit = (100, 1, " %") if percent else (1, 3, "")
+    difference = f"{times * effect.difference:+.{digits}f}{unit}"
     if effect.lower is None or effect.upper is None:
-        return show(effect.difference)
-    bounds = f"{100 * effect.lower:+.1f}, {100 * effect.upper:+.1f}" if percent else f"{effect.lower:+.4f}, {effect.upper:+.4f}"
-    return f"{show(effect.difference)} \\[{bounds}]"
+        return difference
+    return f"{difference} \\[{times * effect.lower:+.{digits}f}, {times * effect.upper:+.{digits}f}]"
