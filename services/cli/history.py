@@ -3,9 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from services.cli.console import out
 from services.cli.controlled import AsJson, print_json, reading
@@ -34,9 +32,9 @@ def events(
     if not found.events:
         out.print("nothing was changed that fits")
         return
-    table = Table("when (UTC)", "who", "what", "of", "why", box=box.SIMPLE_HEAD)
     for own in reversed(found.events):
-        table.add_row(f"{own.at:%Y-%m-%d %H:%M:%S}", *map(escape, (own.who, own.kind, own.subject, own.why)))
-    out.print(table)
+        when = f"[dim]{own.at:%Y-%m-%d %H:%M:%S}[/dim]"
+        out.print(f"{when}  [bold]{escape(own.kind)}[/bold]  {escape(own.subject)}  by {escape(own.who)}", soft_wrap=True)
+        out.print(f"    {escape(own.why)}", soft_wrap=True)
     if found.next is not None:
         out.print(f"[dim]there are older ones: --until '{found.events[-1].at:%Y-%m-%d %H:%M:%S}', or --limit[/dim]")

@@ -15,12 +15,12 @@ from rankloop.errors import BundleError, Conflict, ControlError, DataError, Miss
 from services.control.moments import moment
 from services.http import Asked, decoded, request_id
 
-__all__ = ["MOST", "Missing", "body", "choice", "name_in_path", "number", "present", "when", "who", "worked"]
+__all__ = ["MOST", "Missing", "body", "choice", "name_in_path", "number", "present", "text", "when", "who", "worked"]
 
 MOST: Final = 1000
 """Rows of the longest page."""
 
-_LONGEST_NAME: Final = 64
+_CALLER: Final = re.compile(r"[ -~]{0,128}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RETRY: Final = {"Retry-After": "5"}
 _Body = TypeVar("_Body", bound=msgspec.Struct)
@@ -80,18 +80,16 @@ def who(request: Asked) -> str:
     """Whose name the history keeps: the token's, or where none is asked for, what the caller calls itself.
 
     Raises:
-        DataError: a name that could not be read in a table.
+        DataError: the header holds no name.
     """
+    given = request.headers.get("x-rankloop-who", "")
+    if not _CALLER.fullmatch(given):
+        raise DataError(f"X-Rankloop-Who is {given[:64]!r}; give at most 128 printable ASCII characters, others percent-encoded")
     tokens = request.app.state.tokens
     if tokens.enforced:
         entry = tokens.find(request.headers.get("authorization", "").partition(" ")[2].strip())
         return "unknown" if entry is None else str(entry.name)
-    name = unquote(request.headers.get("x-rankloop-who", "")).strip()
-    if len(name) > _LONGEST_NAME or not name.isprintable():
-        raise DataError(
-            f"X-Rankloop-Who is {name[:_LONGEST_NAME]!r}; give a name of at most {_LONGEST_NAME} printable characters"
-        )
-    return name or "nobody named"
+    return "".join(one if one.isprintable() else "?" for one in unquote(given)).strip() or "nobody named"
 
 
 def when(request: Asked, name: str) -> datetime | None:
@@ -116,6 +114,18 @@ def number(request: Asked, name: str, otherwise: int, least: int, most: int) -> 
     if not (given.isascii() and given.isdigit() and len(given) < 20 and least <= int(given) <= most):
         raise DataError(f"{name} is {given[:64]!r}; it must be a whole number from {least} to {most}")
     return int(given)
+
+
+def text(request: Asked, name: str, most: int) -> str | None:
+    """A text of the query; None where it is not given.
+
+    Raises:
+        DataError: it is too long.
+    """
+    given = request.query_params.get(name)
+    if given is not None and len(given) > most:
+        raise DataError(f"{name} has {len(given)} characters; it may have {most}")
+    return given
 
 
 def choice(request: Asked, name: str, among: Sequence[str]) -> str | None:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from litestar import Litestar, get
+from litestar import HttpMethod, Litestar, Response, get
+from litestar.handlers import HTTPRouteHandler
 
 from monitoring.metrics import HttpMetrics
 from services.auth import Tokens
@@ -50,7 +51,7 @@ def build_control(
         hooks: Litestar's `on_startup` and `on_shutdown`.
     """
     return application(
-        [*HANDLERS, _readyz],
+        [*_options(), *HANDLERS, _readyz],  # the framework makes its own OPTIONS where it finds none
         OPERATIONS,
         metrics=metrics,
         tokens=tokens,
@@ -65,6 +66,21 @@ def build_control(
         readiness=readiness,
         **hooks,
     )
+
+
+def _options() -> list[HTTPRouteHandler]:
+    """What paths of several methods answer to OPTIONS; the framework's own answer names the methods of one handler alone."""
+    methods: dict[str, list[str]] = {}
+    for operation in OPERATIONS:
+        methods.setdefault(operation.path.replace("}", ":str}"), []).append(operation.method.upper())
+    return [_allow(path, [*own, "OPTIONS"]) for path, own in methods.items() if len(own) > 1]
+
+
+def _allow(path: str, methods: list[str]) -> HTTPRouteHandler:
+    async def answer() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+
+    return HTTPRouteHandler(path, http_method=HttpMethod.OPTIONS, scope=None)(answer)
 
 
 @get("/readyz", scope=None)

@@ -144,7 +144,7 @@ class ControlClient:
         """What was measured offline beside what was measured online."""
         return self._get("/v1/scoreboard", Scores)
 
-    def get(self, path: str, kind: type[T], **query: Any) -> T:
+    def get(self, path: str, kind: type[T], /, **query: Any) -> T:
         """Any other route's answer."""
         return self._get(path, kind, **query)
 
@@ -166,7 +166,7 @@ class ControlClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _get(self, path: str, kind: type[T], **query: Any) -> T:
+    def _get(self, path: str, kind: type[T], /, **query: Any) -> T:
         return self._asked("GET", path, kind, params={name: value for name, value in query.items() if value is not None})
 
     def _post(self, path: str, body: msgspec.Struct, kind: type[T]) -> T:

@@ -47,7 +47,7 @@ _WHO: Final = {
     "name": "X-Rankloop-Who",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "pattern": "^[ -~]{0,64}$"},
+    "schema": {"type": "string", "pattern": "^[ -~]{0,128}$"},
     "description": "Whose name the history keeps while no token is asked for; percent-encoded UTF-8.",
 }
 

@@ -53,9 +53,14 @@ def _bento_folder(settings: Settings, address: str) -> Path:
 
 def _within(settings: Settings, path: Path) -> Path:
     home = settings.home.resolve()
-    found = (path if path.is_absolute() else home / path).resolve()
-    if not found.is_relative_to(home):
-        raise ControlError(f"{str(path)[:200]!r} lies outside the home folder; the control plane reads only below {home}")
+    try:
+        found = (path if path.is_absolute() else home / path).resolve()
+        if not found.is_relative_to(home):
+            raise ControlError(f"{str(path)[:200]!r} lies outside the home folder; the control plane reads only below {home}")
+        found.stat()
+    except (OSError, ValueError) as error:  # a zero byte is a value that cannot be
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise ControlError(f"{str(path)[:200]!r} cannot be read ({said}); give what lies below {home}") from error
     return found
 
 

@@ -449,7 +449,7 @@ class Alert(Struct):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    startsAt: datetime | None = None  # noqa: N815
+    startsAt: str | None = None  # noqa: N815
     fingerprint: str = ""
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from litestar import get, post
 
 from services.auth import Scope
-from services.control.answering import MOST, body, number, present, when, who, worked
+from services.control.answering import MOST, body, number, present, text, when, who, worked
 from services.control.wire import EventList, Scores, ServeRelease, SlotsShown, Told, Why
 from services.http import Asked
 
@@ -37,7 +37,7 @@ async def _slots(request: Asked) -> SlotsShown:
 @get("/v1/events", scope=Scope.READ)
 async def _events(request: Asked) -> EventList:
     given = request.query_params
-    chosen: dict[str, Any] = {name: given.get(name) for name in ("kind", "subject")}
+    chosen: dict[str, Any] = {"kind": text(request, "kind", 128), "subject": text(request, "subject", 256)}
     chosen |= {name: when(request, name) for name in ("since", "until")}
     chosen |= {name: number(request, name, 0, 0, 2**62) if name in given else None for name in ("before", "after")}
     limit = number(request, "limit", 100, 1, MOST)

@@ -9,7 +9,6 @@ from typer.testing import Result
 
 from pipelines import launch
 from pipelines.events import STEPS, Event, StepRecord
-from pipelines.history import History
 from pipelines.launch import Order, PipelineFailed, RunResult
 from rankloop.errors import SettingsError
 from rankloop.gate import Policy, Row, Verdict
@@ -128,16 +127,6 @@ def test_a_step_that_failed_is_one_sentence(
     done = rankloop("run", log)
     assert done.exit_code == 1
     assert done.output.endswith("step ingest failed: no\n")
-
-
-def test_releases_lists_the_runs_that_ended(rankloop: Rankloop, home: Path) -> None:
-    assert "no run has ended yet" in rankloop("releases").output
-    home.mkdir()
-    History(home).record("run-1", "pass", {"release_id": "r-abc", "bundle": "b"}, inputs="i", champion="")
-    History(home).record("run-2", "not enough evidence", {}, inputs="i", champion="b")
-    output = rankloop("releases").output
-    assert "r-abc" in output
-    assert "not enough evidence" in output
 
 
 def test_the_demo_ends_with_lists_addresses_and_a_record(
