@@ -1,6 +1,7 @@
 """A crowd of simulated people before the real service: they ask, read, act, and count what they saw."""
 
 from services.crowd.asking import Asking
+from services.crowd.background import Background
 from services.crowd.driving import HASTE, Driver, Plan
 from services.crowd.harmed import HARMS, harm, harmed_bento
 from services.crowd.marketplace import crowd_of, find_folder
@@ -10,6 +11,7 @@ __all__ = [
     "HARMS",
     "HASTE",
     "Asking",
+    "Background",
     "Driver",
     "Plan",
     "Report",

@@ -1,6 +1,7 @@
 """The crowd before the real applications: what it sends is taken, and what it counts is what happened."""
 
 import asyncio
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from rankloop.errors import ApiError, DataError, SettingsError
 from rankloop.simulation import Crowd, Marketplace, Scale
-from services.crowd import Driver, Plan, Report, crowd_of, harm
+from services.crowd import Background, Driver, Plan, Report, crowd_of, harm
 from services.edge import Slots
 from services.events.records import EventRecord, decode
 from services.events.segments import Position, SpoolReader
@@ -144,6 +145,26 @@ def test_it_stops_when_it_is_told_to(world, crowd, edge, application, asking) ->
 
     report = asyncio.run(stopped())
     assert report.answered == report.came >= 20
+
+
+def test_in_the_background_it_comes_until_the_block_is_left(world, crowd, edge, application, asking) -> None:
+    edge.applications["blue"] = application(world.bundle)
+    driver = Driver(crowd, asking, msgspec.structs.replace(FAST, seconds=0.0), seed=1)
+    with Background(driver, asking) as coming:
+        end = time.monotonic() + 30
+        while coming.seen.answered < 20 and time.monotonic() < end:
+            time.sleep(0.01)
+    assert coming.report.answered == coming.report.came >= 20
+
+
+def test_what_ends_a_crowd_in_the_background_is_raised_where_the_block_is_left(world, edge, application, asking) -> None:
+    tiny = Scale(users=150, users_per_day=2, items=5, items_per_day=1, clients=5, days=24, impressions=2_000)
+    edge.applications["blue"] = application(world.bundle)
+    with (
+        pytest.raises(DataError, match="unknown to this marketplace"),
+        Background(Driver(Crowd(Marketplace(tiny, rng=1), rng=1), asking, FAST, seed=1), asking),
+    ):
+        time.sleep(0.1)
 
 
 def test_a_release_of_another_marketplace_ends_it_in_words(world, edge, application, asking) -> None:
