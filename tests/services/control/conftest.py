@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from services.control.database import Database, ReleaseFacts, open_database, register
 from services.control.database.engine import connect
@@ -66,7 +66,7 @@ def any_database(any_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[Database]:
-    """A fresh record in PostgreSQL."""
+    """A fresh record in PostgreSQL; a test has one at a time."""
     with open_database(fresh_postgres(postgres_url)) as opened:
         yield opened
 
@@ -109,13 +109,15 @@ def release_facts(release_id: str = "r20261117-00000001", **given: object) -> Re
 
 
 def fresh_postgres(url: str) -> str:
-    """The URL of a new, empty database of the server."""
-    name = f"t{time.monotonic_ns()}"
+    """The server's database, emptied; whoever is still connected is put out."""
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
     engine = connect(url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    with engine.begin() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
+    return url
 
 
 class Server:
