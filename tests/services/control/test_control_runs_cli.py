@@ -2,23 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-import uvicorn
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from monitoring.metrics import ControlMetrics
-from services.auth import Tokens
 from services.cli.console import Guarded
 from services.cli.runs import app
-from services.control.app import build_control
-from services.control.runs import AlertPolicy, LocalLauncher, Runs, Triggers
-from services.control.views import Views
-from tests.services.control.toy_runs import Place
+from tests.services.control.toy_runs import Served
 
 Rankloop = Callable[..., Result]
 
@@ -29,50 +21,6 @@ root.add_typer(app, name="runs")
 @root.callback()
 def _root(debug: bool = False) -> None:
     """The program."""
-
-
-class Served(Place):
-    """A place whose control plane answers over HTTP and ticks by itself."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        (self.data / "items.parquet").write_bytes(b"x")
-        clock = lambda: datetime.now(UTC)  # noqa: E731
-        order = {"source": "contract", "path": str(self.data)}
-        policy = AlertPolicy.of({"rules": [{"alerts": ["FeatureDrift"], "order": order}]})
-        self.triggers = Triggers(self.database, clock=clock, alerts=lambda: policy)
-        launcher = LocalLauncher(self.settings, command=self.command)
-        self.runs = Runs(self.database, self.settings, clock=clock, launcher=launcher, triggers=self.triggers)
-        self._stopping = threading.Event()
-        nothing = cast(Any, None)
-        application = build_control(
-            self.settings,
-            views=Views(self.database, self.settings),
-            commands=nothing,
-            runs=self.runs,
-            triggers=self.triggers,
-            edges=nothing,
-            server=nothing,
-            readiness=nothing,
-            tokens=Tokens.read(self.settings),
-            metrics=ControlMetrics(process=False),
-        )
-        self.server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="error"))
-        self._threads = [threading.Thread(target=self.server.run), threading.Thread(target=self._tick)]
-        for thread in self._threads:
-            thread.start()
-        self.until(lambda: self.server.started, "it listens", ticks=False)
-        self.port = self.server.servers[0].sockets[0].getsockname()[1]
-
-    def _tick(self) -> None:
-        while not self._stopping.wait(0.05):
-            self.runs.tick()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self.server.should_exit = True
-        for thread in self._threads:
-            thread.join()
 
 
 @pytest.fixture
@@ -87,7 +35,7 @@ def place(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def rankloop(place: Served, monkeypatch: pytest.MonkeyPatch) -> Rankloop:
-    monkeypatch.setenv("RANKLOOP_CONTROL_PORT", str(place.port))
+    monkeypatch.setenv("RANKLOOP_CONTROL_PORT", str(place.settings.control_port))
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*words: str) -> Result:

@@ -1,18 +1,25 @@
 """A small program that takes the pipeline's place and speaks as it does, and a home where it runs."""
 
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
+import uvicorn
 
+from monitoring.metrics import ControlMetrics
 from monitoring.progress import EVENTS
+from services.auth import Tokens
+from services.control.app import build_control
 from services.control.database import Database, Run, events, open_database
-from services.control.runs import LocalLauncher, Runs
+from services.control.runs import AlertPolicy, LocalLauncher, Runs, Triggers
+from services.control.views import Views
 from services.settings import Settings
 
 PIPELINE = """
@@ -57,7 +64,10 @@ import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from services.control.database import open_database
-from services.control.runs import LocalLauncher, Runs
+from services.auth import Tokens
+from services.control.app import build_control
+from services.control.runs import AlertPolicy, LocalLauncher, Runs, Triggers
+from services.control.views import Views
 from services.settings import Settings
 
 home, url, program = sys.argv[1:]
@@ -79,7 +89,7 @@ class Place:
             own.mkdir()
         self.program.write_text(PIPELINE)
         self.url = url or f"sqlite:///{folder / 'record.db'}"
-        self.settings = Settings.read(home=str(self.home), stop_seconds=0.5)
+        self.settings = Settings.read(home=str(self.home), stop_seconds=0.5, control_port=free_port())
         self.database: Database = open_database(self.url)
         self.runs = self.control()
         self.begun: list[subprocess.Popen[bytes]] = []
@@ -145,3 +155,52 @@ def events_of(process: psutil.Process) -> str:
         return "" if process.status() == psutil.STATUS_ZOMBIE else process.environ().get(EVENTS, "")
     except (psutil.Error, OSError):
         return ""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served(Place):
+    """A place whose control plane answers over HTTP and ticks by itself."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (self.data / "items.parquet").write_bytes(b"x")
+        clock = lambda: datetime.now(UTC)  # noqa: E731
+        order = {"source": "contract", "path": str(self.data)}
+        policy = AlertPolicy.of({"rules": [{"alerts": ["FeatureDrift"], "order": order}]})
+        self.triggers = Triggers(self.database, clock=clock, alerts=lambda: policy)
+        launcher = LocalLauncher(self.settings, command=self.command)
+        self.runs = Runs(self.database, self.settings, clock=clock, launcher=launcher, triggers=self.triggers)
+        self._stopping = threading.Event()
+        nothing = cast(Any, None)
+        application = build_control(
+            self.settings,
+            views=Views(self.database, self.settings),
+            commands=nothing,
+            runs=self.runs,
+            triggers=self.triggers,
+            edges=nothing,
+            server=nothing,
+            readiness=nothing,
+            tokens=Tokens.read(self.settings),
+            metrics=ControlMetrics(process=False),
+        )
+        self.server = uvicorn.Server(uvicorn.Config(application, port=self.settings.control_port, log_level="error"))
+        self._threads = [threading.Thread(target=self.server.run), threading.Thread(target=self._tick)]
+        for thread in self._threads:
+            thread.start()
+        self.until(lambda: self.server.started, "it listens", ticks=False)
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(0.05):
+            self.runs.tick()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.server.should_exit = True
+        for thread in self._threads:
+            thread.join()
