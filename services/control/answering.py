@@ -76,7 +76,7 @@ async def body(request: Asked, kind: type[_Body]) -> _Body:
     return await decoded(request, kind)
 
 
-def who(request: Asked) -> str:
+def who(request: Asked, *, otherwise: str = "nobody named") -> str:
     """Whose name the history keeps: the token's, or where none is asked for, what the caller calls itself.
 
     Raises:
@@ -89,7 +89,7 @@ def who(request: Asked) -> str:
     if tokens.enforced:
         entry = tokens.find(request.headers.get("authorization", "").partition(" ")[2].strip())
         return "unknown" if entry is None else str(entry.name)
-    return "".join(one if one.isprintable() else "?" for one in unquote(given)).strip() or "nobody named"
+    return "".join(one if one.isprintable() else "?" for one in unquote(given)).strip() or otherwise
 
 
 def when(request: Asked, name: str) -> datetime | None:

@@ -112,7 +112,8 @@ async def _remove(request: Asked) -> Removed:
 @post("/v1/alerts", status_code=200, scope=Scope.ADMIN)
 async def _alerts(request: Asked) -> AlertsAnswered:
     asked, triggers = await body(request, Alerts), request.app.state.triggers
-    return await worked(request, lambda: AlertsAnswered([_run(own) for own in triggers.answer(asked.alerts)]))
+    name = who(request, otherwise="alertmanager")
+    return await worked(request, lambda: AlertsAnswered([_run(own) for own in triggers.answer(asked.alerts, who=name)]))
 
 
 def _run(own: Any, steps: Any = ()) -> RunShown:
