@@ -1,4 +1,5 @@
 """Every exported series, declared once: the unit is in the name, and labels take few values."""
+# over budget: every series of the project is declared in one place, with the class of each process that exports it
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

@@ -11,7 +11,7 @@ from services.auth import Tokens
 from services.control.answering import worked
 from services.control.drivers import Edges, Server
 from services.control.openapi import OPERATIONS, document
-from services.control.routes import HANDLERS
+from services.control.routes import CANARIES, RELEASES, RUNS, SERVING
 from services.control.runs import Runs, Triggers
 from services.control.views import Views
 from services.control.wire import ControlReadiness
@@ -51,7 +51,7 @@ def build_control(
         hooks: Litestar's `on_startup` and `on_shutdown`.
     """
     return application(
-        [*_options(), *HANDLERS, _readyz],  # the framework makes its own OPTIONS where it finds none
+        [*_options(), *RELEASES, *CANARIES, *SERVING, *RUNS, _readyz],  # the framework makes its own OPTIONS where it finds none
         OPERATIONS,
         metrics=metrics,
         tokens=tokens,

@@ -5,7 +5,4 @@ from services.control.routes.releases import RELEASES
 from services.control.routes.runs import RUNS
 from services.control.routes.serving import SERVING
 
-__all__ = ["HANDLERS"]
-
-HANDLERS = (*RELEASES, *CANARIES, *SERVING, *RUNS)
-"""All of them."""
+__all__ = ["CANARIES", "RELEASES", "RUNS", "SERVING"]
