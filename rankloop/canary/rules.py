@@ -44,7 +44,8 @@ class Rule(NamedTuple):
 
     def bounds(self, relative: float, spread: float) -> AlwaysValid:
         """The interval around a relative difference of which more is better."""
-        return always_valid(relative, spread, alpha_lower=self.beta, alpha_upper=self.alpha, scale=self.scale)
+        found = always_valid(relative, spread, alpha_lower=self.beta, alpha_upper=self.alpha, scale=self.scale)
+        return found._replace(lower=max(found.lower, -1.0))  # nobody loses more than everything
 
     def said(self, outcome: Outcome) -> str:
         """The outcome as the end of a sentence."""
