@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Unpack
 
 from msgspec.structs import replace
 
-from rankloop.errors import Conflict
+from rankloop.errors import Conflict, ControlError
 from services.control.database import (
     Canary,
     CanaryFields,
@@ -24,9 +24,11 @@ from services.control.database import (
     move_release,
     record,
     release,
+    releases,
 )
+from services.edge.slots import Slots
 
-__all__ = ["BACK", "WANTED", "Change", "Waiting", "previous", "waiting"]
+__all__ = ["BACK", "WANTED", "Change", "Found", "Waiting", "previous", "waiting"]
 
 WANTED: Final = "release.wanted"
 """The event of a release that is to serve at once, as soon as it answers."""
@@ -36,6 +38,19 @@ BACK: Final = "rollback.wanted"
 
 _SLOT_STATES: Final[tuple[ReleaseState, ...]] = ("kept warm", "warming")
 _PAGE: Final = 500
+_MOST: Final = 100_000
+
+
+class Found(NamedTuple):
+    """What was there before the first decision.
+
+    Attributes:
+        slots: what the edges do.
+        held: by slot, the release that answers.
+    """
+
+    slots: Slots
+    held: Mapping[str, str | None]
 
 
 class Waiting(NamedTuple):
@@ -128,6 +143,33 @@ class Change:
     def note(self, kind: str, subject: str, facts: Mapping[str, Any] | None = None) -> None:
         """Records an event that changes nothing of what should be."""
         record(self.session, kind=kind, subject=subject, who=self.who, why=self.why, at=self.at, facts=facts)
+
+    def adopt(self, found: Found | None) -> None:
+        """Where nothing was decided yet, what is there becomes the record: the slot that serves stays the one that serves.
+
+        Raises:
+            ControlError: a release serves that is not registered, so that nobody could go back to it.
+        """
+        if found is None or self.now.version:
+            return
+        serving, idle = found.held.get(found.slots.stable), found.slots.idle
+        known, beside = {own.release_id for own in releases(self.session, limit=_MOST)}, found.held.get(idle)
+        if serving is not None and serving not in known:
+            raise ControlError(
+                f"{serving} serves in slot {found.slots.stable} and is not registered; register it, to go back to it"
+            )
+        beside = beside if beside in known else None  # what else is in the idle slot serves nobody, and is emptied
+        held = {found.slots.stable: serving, idle: beside}
+        wanted = Desired(
+            stable=found.slots.stable,
+            split_seed=found.slots.split_seed,
+            interleave_seed=found.slots.interleave_seed,
+            blue=held.get("blue"),
+            green=held.get("green"),
+        )
+        self.put(wanted, "slots.adopted", serving or found.slots.stable)
+        self.move(serving, "serving")
+        self.move(beside, "kept warm")
 
     def turn(self, canary: Canary, kind: str, **fields: Unpack[CanaryFields]) -> Canary:
         """Changes an active canary.

@@ -10,9 +10,10 @@ import msgspec
 from rankloop.canary import Policy, State, abort, pause, promote, resume
 from rankloop.errors import Conflict, ControlError, StackError
 from services.control import database as db
-from services.control.changes import Change, previous, waiting
+from services.control.changes import Change, Found, previous, waiting
 from services.control.database import Canary, CanaryStatus, Desired, Release, ReleaseFacts, Session
 from services.control.plane import Plane
+from services.edge.slots import Slots
 
 __all__ = ["Commands", "Told", "assert_free", "servable"]
 
@@ -73,15 +74,17 @@ class Commands:
             Conflict: another release is on its way, it serves already, nothing serves yet, or the gate said no.
             ControlError: the release is not registered, or has no Bento.
         """
-        rules = policy if isinstance(policy, Policy) else Policy.of(policy)
+        rules, found = policy if isinstance(policy, Policy) else Policy.of(policy), self._found()
         with self._plane.change("canary asked for") as session:
             change = self._change(session, who, f"{why} (in spite of the gate: {force})" if force else why)
+            change.adopt(found)
             assert_free(session)
-            now, found = change.now, servable(session, release_id, force)
+            servable(session, release_id, force)
+            now = change.now
             against = now.release(now.stable)
             if against is None or db.release(session, against).state != "serving":
                 raise Conflict(f"nothing serves that {release_id} could be compared with; let it serve at once instead")
-            if against == found.release_id:
+            if against == release_id:
                 raise Conflict(f"{release_id} serves already; a canary takes another release")
             slot = now.slots().idle
             canary = db.new_canary(
@@ -172,18 +175,12 @@ class Commands:
             ControlError: the release is not registered, or has no Bento.
             StackError: an edge did not take it; the record stands, and the leader goes on trying.
         """
-        warm = self._warm()
+        warm, found = self._warm(), self._found()
         with self._plane.change("asked to serve") as session:
-            change, now = (
-                self._change(session, who, f"{why} (in spite of the gate: {force})" if force else why),
-                db.desired(session),
-            )
-            asked = waiting(session)
-            if (asked and asked.release_id == release_id) or (
-                not asked and now.release(now.stable) == release_id and _serves(session, release_id)
-            ):
-                said = f"{release_id} is being loaded" if asked else f"{release_id} serves already"
-            else:
+            change = self._change(session, who, f"{why} (in spite of the gate: {force})" if force else why)
+            change.adopt(found)
+            said = _already(session, release_id)
+            if not said:
                 assert_free(session)
                 servable(session, release_id, force)
                 said = self._given(change, release_id, warm, back=False)
@@ -256,6 +253,13 @@ class Commands:
         asking.start()
         asking.join(_ASK_SECONDS)
         return found[0] if found else warm if asking.is_alive() else None
+
+    def _found(self) -> Found | None:
+        """What is there; None where something was decided already, so that the record counts."""
+        if self._plane.wanted().version:
+            return None
+        slots = next((own for own in self._plane.edges.read().values() if own is not None), Slots())
+        return Found(slots, self._plane.server.holds())
 
     def _change(self, session: Session, who: str, why: str) -> Change:
         return Change(session, who.strip() or "unknown", why.strip() or _SILENT, self._plane.clock())

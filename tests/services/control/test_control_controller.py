@@ -554,3 +554,26 @@ def test_commands_of_several_threads_leave_the_edge_as_recorded(bench: Bench) ->
     for thread in threads:
         thread.join()
     assert (bench.status(canary_id), bench.edge, bench.desired.canary_bp) == ("rolled back", Slots(), 0)
+
+
+def served_by_hand(bench: Bench, **held: str) -> None:
+    """A stack from before there was a control plane: the slot green serves."""
+    for slot, release_id in held.items():
+        RayServer(bench.plant.behind).fill(slot, release_id, f"/bentos/{release_id}", say=lambda _: None, seconds=20)
+    bench.plant.edge().set_slots(Slots(stable="green"))
+
+
+def test_what_served_before_the_first_decision_is_adopted(bench: Bench) -> None:
+    served_by_hand(bench, green=FIRST)
+    bench.canary(SECOND)
+    assert bench.edge == Slots(stable="green", canary_bp=1000)
+    assert bench.plant.declared() == {"green": FIRST, "blue": SECOND}
+    assert bench.state(FIRST) == "serving"
+
+
+def test_what_serves_unregistered_is_not_replaced_by_a_first_decision(bench: Bench) -> None:
+    served_by_hand(bench, green="r-unknown")
+    with pytest.raises(ControlError, match="r-unknown serves in slot green and is not registered"):
+        bench.controller.serve_now(FIRST, who="ada")
+    bench.controller.tick()
+    assert (bench.desired.version, bench.plant.declared()) == (0, {"green": "r-unknown"})
