@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.console import out
 from services.control.wire import CanaryShown
 
 __all__ = ["drawn", "line", "table_of"]
@@ -26,6 +27,9 @@ _OUTCOMES: Final = {"fine": "green", "worse": "red", "not enough evidence": "dim
 _IN_DEVIATIONS: Final = ("score",)
 _AS_IT_IS: Final = ("overlap",)
 _BAR: Final = 40
+_WIDE: Final = 130
+_MANIFOLD: Final = 9.0
+"""A relative difference from which on it is told as a multiple of stable's value."""
 
 
 def drawn(own: CanaryShown) -> RenderableType:
@@ -80,23 +84,25 @@ def _share(own: CanaryShown) -> RenderableType:
 
 
 def _evidence(rows: list[dict[str, Any]]) -> Table:
-    table = Table("metric", "stable", "canary", "difference", "surely within", "says", "rule", box=box.SIMPLE_HEAD)
+    """The rules themselves are shown where there is room for them."""
+    wide = out.width >= _WIDE
+    columns = ["metric", "stable", "canary", "difference", "surely within", "says", *(["rule"] if wide else [])]
+    table = Table(*columns, box=box.SIMPLE_HEAD, caption="* a promotion waits for it", caption_justify="left")
     for column in table.columns[1:5]:
         column.justify = "right"
     for row in rows:
-        colour = _OUTCOMES.get(row["outcome"], "")
-        needed = "[bold]needed[/]: " if row.get("needed") else ""
-        differs, lower, upper = (_difference(row["metric"], row.get(name)) for name in ("difference", "lower", "upper"))
+        metric, outcome = row["metric"], row["outcome"]
+        differs, lower, upper = (_difference(metric, row.get(name)) for name in ("difference", "lower", "upper"))
         within = f"{lower or '−∞'} to {upper or '∞'}" if lower or upper else ""
         values = (_value(row.get("stable")), _value(row.get("canary")))
-        table.add_row(
-            escape(row["metric"]), *values, differs, within, f"[{colour}]{row['outcome']}[/]", needed + escape(row["rule"])
-        )
+        said = f"[{_OUTCOMES.get(outcome, '')}]{outcome}[/]"
+        rule = [escape(row["rule"])] if wide else []
+        table.add_row(escape(metric) + (" *" if row.get("needed") else ""), *values, differs, within, said, *rule)
     return table
 
 
 def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value:.3g}"
 
 
 def _difference(metric: str, value: float | None) -> str:
@@ -104,7 +110,9 @@ def _difference(metric: str, value: float | None) -> str:
         return ""
     if metric in _IN_DEVIATIONS:
         return f"{value:+.2f} sd"
-    return f"{value:.3f}" if metric in _AS_IT_IS else f"{100 * value:+.1f} %"
+    if metric in _AS_IT_IS:
+        return f"{value:.3f}"
+    return f"{100 * value:+.1f} %" if abs(value) < _MANIFOLD else f"× {1 + value:,.0f}"
 
 
 def _status(own: CanaryShown) -> str:
