@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := dev,s3,kafka,bench,text
+DEV := dev,s3,kafka,postgres,bench,text
 
 # $(call install,WHAT,STAMP): pip with one line of progress every 25 packages; everything it says is in .venv/install.log.
 define install

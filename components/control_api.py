@@ -109,7 +109,8 @@ def _place(client: httpx.Client, release_id: str) -> dict[str, Any]:
 def _client(url: str) -> httpx.Client:
     token = os.environ.get("RANKLOOP_TOKEN", "")
     headers = {"X-Rankloop-Who": "release pipeline"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    return httpx.Client(base_url=url, headers=headers, timeout=60.0)
+    # a control plane that is started again answers within seconds
+    return httpx.Client(base_url=url, headers=headers, timeout=60.0, transport=httpx.HTTPTransport(retries=7))
 
 
 def _call(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

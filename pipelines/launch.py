@@ -79,7 +79,7 @@ class Order:
             "code_version": code_version(),
             "control_api": self.control_api,
             "at_once": self.at_once,
-            "policy": dict(self.policy or {}),
+            "policy": json.dumps(dict(self.policy or {})),
             "ray_address": self.ray_address,
             "recipe": dict(self.recipe or {}),
         }

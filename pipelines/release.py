@@ -33,9 +33,9 @@ def release(
     champion: str = "",
     control_api: str = "http://127.0.0.1:8002",
     at_once: bool = False,
-    policy: dict = {},  # noqa: B006  (a pipeline's defaults are compiled, never mutated)
+    policy: str = "{}",
     ray_address: str = "",
-    recipe: dict = {},  # noqa: B006
+    recipe: dict = {},  # noqa: B006  (a pipeline's defaults are compiled, never mutated)
 ) -> Outputs:
     """Wiring only: names and edges."""
     data = ingest(source=source, path=path, mapping=mapping, data_version=data_version, code_version=code_version)

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     answer_seconds: Count = 30
     """Longest time an answer may take before the edge gives it up, seconds."""
 
+    edge_admin: str = ""
+    """Address as host:port at which the edge also takes orders over TCP, for a control plane elsewhere; empty: nowhere."""
+
     edge_threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads of the edge; one takes more requests a second than many replicas answer."""
 
@@ -121,6 +124,30 @@ class Settings(BaseSettings):
 
     prometheus_url: str = ""
     """Prometheus to read canaries' figures from; empty: the edge and the tally are asked directly."""
+
+    watch_seconds: Seconds = 60.0
+    """How often a path that is watched for new data is looked at, seconds."""
+
+    kfp_url: str = ""
+    """A Kubeflow Pipelines server to run pipelines on, such as http://ml-pipeline.kubeflow:8888; empty: this machine."""
+
+    kfp_token: SecretStr = SecretStr("")
+    """Bearer token for that server, also of `rankloop pipeline submit`; empty: none."""
+
+    kfp_namespace: str = ""
+    """Whose runs they are, on a server of several users; empty: it has one."""
+
+    rayservice: str = ""
+    """The RayService whose slots the control plane fills, as namespace/name; empty: this machine's Ray Serve."""
+
+    kubernetes_url: str = "https://kubernetes.default.svc"
+    """The Kubernetes API."""
+
+    kubernetes_account: str = "/var/run/secrets/kubernetes.io/serviceaccount"
+    """Folder with the service account's `token` and `ca.crt`."""
+
+    slots_url: str = ""
+    """Where one slot is asked below /blue and /green, such as an edge's inner listener; empty: this machine's."""
 
     # how much of the machine
     cpus: Annotated[int, Field(ge=0)] = 0

@@ -69,9 +69,9 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many distinct items the canary showed, beside what the stable release shows in as many places.
 
     Attributes:
-        places: item places of the smaller arm, to which the larger one is thinned out.
-        canary: distinct items of the canary in so many places.
-        stable: distinct items of the stable release in so many places.
+        places: pairs of person and item of the arm with fewer people, to which the larger one is thinned out by people.
+        canary: distinct items of the canary among so many.
+        stable: distinct items of the stable release among so many.
         variance: of their difference.
     """
 

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.live import Live
@@ -14,7 +14,7 @@ from services.cli.watching import drawn, line
 from services.control.client import ControlClient
 from services.control.wire import CanaryShown
 
-__all__ = ["app"]
+__all__ = ["app", "watched"]
 
 app = typer.Typer(help="Try a release beside the one that serves; statistics decide.", invoke_without_command=True)
 
@@ -67,8 +67,7 @@ def start(
     with control() as client:
         found = client.start_canary(release, _policy(policy), why=why, force=force)
         if follow:
-            _watched(client, found.canary_id)
-            return
+            _exit(watched(client, found.canary_id))
     _say(found, as_json)
 
 
@@ -76,10 +75,10 @@ def start(
 def watch(canary: Canary = "") -> None:
     """Watch a canary until it ends; exits with 0 when it was promoted, with 3 when it was not.
 
-    Ctrl-C only ends the watching.
+    Without an id it is the newest one. Ctrl-C only ends the watching.
     """
     with control() as client:
-        _watched(client, canary or _under_way(client))
+        _exit(watched(client, canary or _newest(client.canaries().canaries).canary_id))
 
 
 @app.command()
@@ -146,7 +145,11 @@ def _under_way(client: ControlClient) -> str:
     return own.canary_id
 
 
-def _watched(client: ControlClient, canary_id: str) -> None:
+def _exit(ended: CanaryShown) -> NoReturn:
+    raise typer.Exit(0 if ended.status == "promoted" else NOT_PASSED)
+
+
+def watched(client: ControlClient, canary_id: str) -> CanaryShown:
     """Draws a canary until it ends: in a terminal in place, elsewhere one line for each change."""
     found = client.canary(canary_id)
     if out.is_terminal:
@@ -165,8 +168,7 @@ def _watched(client: ControlClient, canary_id: str) -> None:
                 break
             time.sleep(_POLL_SECONDS)
             found = _asked(client, found)
-    if found.status != "promoted":
-        raise typer.Exit(NOT_PASSED)
+    return found
 
 
 def _asked(client: ControlClient, before: CanaryShown) -> CanaryShown:

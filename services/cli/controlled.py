@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+import httpx
 import msgspec
 import typer
 
+from rankloop import __version__
 from rankloop.errors import Missing, Unavailable
 from services.cli.console import err, myself, out
 from services.control.client import ControlClient
@@ -22,10 +24,18 @@ Why = Annotated[str, typer.Option("--why", help="For whoever reads the history."
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
+class _FromTerminal(httpx.HTTPTransport):
+    """Says that a terminal asks; a run that was started at one is told from those that programs start."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["User-Agent"] = f"rankloop-terminal/{__version__}"
+        return super().handle_request(request)
+
+
 @contextmanager
 def control(settings: Settings | None = None, *, seconds: float = 60.0) -> Iterator[ControlClient]:
     """The control plane of this machine, to change something; with the longest wait for an answer."""
-    with ControlClient.of(settings or Settings.read(), seconds=seconds) as client:
+    with ControlClient.of(settings or Settings.read(), seconds=seconds, transport=_FromTerminal()) as client:
         yield client
 
 

@@ -19,6 +19,7 @@ from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.cli.given import Given, Mapping, Source, given
 from services.cli.release import Set, recipe_from, run_on, show_end
 from services.cli.stack import say, show_urls
+from services.cli.tried import FIRST, POLICY, serves, tried
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Step(NamedTuple):
     """What a part of the demo cost.
 
     Attributes:
-        name: the pipeline's step, or `simulate` and `up` before it.
+        name: the pipeline's step, or `simulate`, `up` and `first release` before it, and `canaries` after it.
         state: `done`, `cached`, `skipped` or `failed`.
         seconds: wall time.
         peak_mb: largest resident memory, MiB; of `up` the sum over the stack's processes once they answer.
@@ -55,6 +56,7 @@ class Record:
 
     data: Given
     steps: list[Step] = field(default_factory=list)
+    canaries: list[dict[str, str]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def write(self, home: Path, result: "RunResult", now: "StackStatus") -> Path:
@@ -63,6 +65,7 @@ class Record:
             "data": self.data._asdict(),
             "seconds": time.monotonic() - self.started,
             "steps": [step._asdict() for step in self.steps],
+            "canaries": self.canaries,
             "run_id": result.run_id,
             "verdict": result.verdict,
             "release_id": result.release_id,
@@ -79,9 +82,12 @@ def demo(
     impressions: Annotated[int, typer.Option("--impressions", help="Size of the simulated marketplace.")] = 200_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the simulated marketplace.")] = 7,
     fields: Set = None,
+    canary: Annotated[
+        bool, typer.Option("--canary/--no-canary", help="Try the release before a simulated crowd, then a bad one.")
+    ] = True,
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Leave the stack up at the end.")] = True,
 ) -> None:
-    """Run the whole loop: a log, features, tuned models, the gate, a release, and a ranked list over HTTP.
+    """Run the whole loop: a log, features, tuned models, the gate, a canary before a crowd, and a ranked list over HTTP.
 
     Writes what each step cost to demo.json in the home folder. Exits with 3 when the gate does not pass.
     """
@@ -90,11 +96,17 @@ def demo(
     record = _with_data(settings, data, source, mapping, impressions, seed)
     try:
         _up(settings, record)
+        crowd = canary and not data
+        if crowd:
+            _first(settings, record, recipe)
         out.print(Rule("the release pipeline"))
-        result = run_on(record.data, recipe, settings)
+        result = run_on(record.data, recipe, settings, at_once=not crowd, policy=POLICY if crowd else None)
         record.steps += [Step(step.name, step.state, step.seconds, step.peak_mb) for step in result.steps]
+        _show_gate(result)
+        if crowd and result.state == "canary":
+            _tried(settings, record)
         now = stack.status(settings)
-        _show_result(result, now, record)
+        _show_lists(result, now, record)
         out.print(
             f"{in_words(time.monotonic() - record.started)} in all; what each step cost is in "
             f"{escape(str(record.write(settings.home, result, now)))}",
@@ -132,12 +144,32 @@ def _up(settings: Settings, record: Record) -> None:
     out.print(f"[green]✓[/green] the stack is up, {in_words(seconds)}")
 
 
-def _show_result(result: "RunResult", now: "StackStatus", record: Record) -> None:
+def _first(settings: Settings, record: Record, recipe: dict[str, Any]) -> None:
+    """A simple release serves, so that there is something to compare the next one with."""
+    if serves(settings):
+        return
+    out.print(Rule("a first, simple release"))
+    begin = time.monotonic()
+    result = run_on(record.data, recipe | FIRST, settings, alone=True, at_once=True)
+    show_end(result)
+    record.steps.append(Step("first release", "done", time.monotonic() - begin, max(step.peak_mb for step in result.steps)))
+
+
+def _tried(settings: Settings, record: Record) -> None:
+    begin = time.monotonic()
+    record.canaries = [{"release_id": own.release_id, "status": own.status} for own in tried(settings, Path(record.data.path))]
+    record.steps.append(Step("canaries", "done", time.monotonic() - begin, _own_peak_mb()))
+
+
+def _show_gate(result: "RunResult") -> None:
     from services.cli.verdict import show_evaluation
 
     out.print(Rule("the gate"))
     show_evaluation(result.evaluation)
     show_end(result)
+
+
+def _show_lists(result: "RunResult", now: "StackStatus", record: Record) -> None:
     if now.release_id is None:
         return
     if result.release_id is None:

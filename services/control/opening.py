@@ -123,7 +123,7 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         home=settings.home,
         start_seconds=settings.start_seconds,
     )
-    runs, triggers = open_runs(database, settings, cluster=_cluster(settings))
+    runs, triggers = open_runs(database, settings, cluster=_cluster(settings), look_seconds=settings.watch_seconds)
     app = build_control(
         settings,
         views=Views(database, settings),
@@ -166,13 +166,12 @@ def _try(settings: Settings) -> Try:
 
 def _cluster(settings: Settings) -> Cluster | None:
     """The KFP server that the settings name; None: runs run on this machine."""
-    url: str = getattr(settings, "kfp_url", "")
-    if not url:
+    if not settings.kfp_url:
         return None
     return Cluster(
-        url,
-        token=getattr(settings, "kfp_token", ""),
-        namespace=getattr(settings, "kfp_namespace", ""),
+        settings.kfp_url,
+        token=settings.kfp_token.get_secret_value(),
+        namespace=settings.kfp_namespace,
         control_api=settings.control_url,
         ray_address=settings.ray_address,
     )

@@ -42,6 +42,7 @@ class EdgeConfig:
         metrics_port: HAProxy's own series, on the loopback address.
         serve_port: Ray Serve's HAProxy, which answers at /blue and /green where no replica of a slot passed its check yet.
         admin_socket: path of the UNIX socket that changes weights; at most 107 bytes.
+        admin_address: host:port at which the same is taken over TCP; empty: nowhere. Whoever reaches it rules the edge.
         replicas: ports at which replicas of either slot may listen; the health checks find which do.
         collectors: ports of the event collectors.
         host: the address that `http_port` is bound to.
@@ -74,6 +75,7 @@ class EdgeConfig:
     metrics_port: int
     serve_port: int
     admin_socket: Path
+    admin_address: str = ""
     replicas: tuple[int, ...] = ()
     collectors: tuple[int, ...] = ()
     host: str = "127.0.0.1"

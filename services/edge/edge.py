@@ -1,6 +1,7 @@
 """One edge on this machine: writes its configuration, starts it, reloads it without a lost request, stops it."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -113,7 +114,7 @@ class Edge:
         Raises:
             StackError: it does not answer.
         """
-        return self.admin.weights(self.config.slots)
+        return self.admin.weights()
 
     def set_slots(self, wanted: Slots) -> None:
         """Changes who gets which release, from the next request on, and records it for the next start.
@@ -121,13 +122,22 @@ class Edge:
         Raises:
             StackError: it does not answer, or the seeds would change, which takes a reload.
         """
-        seeds = (self.config.slots.split_seed, self.config.slots.interleave_seed)
-        if (wanted.split_seed, wanted.interleave_seed) != seeds:
-            raise StackError(f"the seeds are {seeds} while the edge runs; write others to {self.slots_file} and reload it")
         self.admin.set_weights(wanted)
         wanted.write(self.slots_file)
         self.config = replace(self.config, slots=wanted)
-        write_aside(self.file, self.config.text(self.folder))  # for a worker that is killed, and started again from it
+        self._note(wanted)
+
+    def _note(self, slots: Slots) -> None:
+        """Changes the file's variables and nothing else, for a worker that is killed and started again from it.
+
+        The rest is as the running edge has it, whatever the settings of this process are.
+        """
+        values = {"stable": f"str({slots.stable})", "canary": f"str({slots.idle})"}
+        values |= {name: f"int({getattr(slots, name)})" for name in ("canary_bp", "interleave_bp")}
+        text = self.file.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = re.sub(rf"^( *set-var proc\.{name}) .*$", rf"\1 {value}", text, flags=re.MULTILINE)
+        write_aside(self.file, text)
 
     def stop(self, *, seconds: float = 5.0) -> None:
         """Ends what `start` started: requests under way are answered, as long as `seconds` allows."""

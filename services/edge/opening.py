@@ -27,6 +27,7 @@ def open_edge(settings: Settings, sockets: Path) -> Edge:
         metrics_port=settings.edge_metrics_port,
         serve_port=settings.serve_port,
         admin_socket=sockets / "edge.sock",
+        admin_address=settings.edge_admin,
         replicas=settings.replica_ports,
         collectors=settings.collector_ports,
         host=settings.edge_host,

@@ -3,7 +3,7 @@
 import csv
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ __all__ = ["AdminSocket", "ServerState"]
 _VALUE: Final = re.compile(r"value=<(.*)>")
 _TCP: Final = re.compile(r"\[?([^/\]]+)\]?:(\d{1,5})")
 _CHUNK: Final = 65_536
+_NUMBERS: Final = ("canary_bp", "interleave_bp", "split_seed", "interleave_seed")
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,14 @@ class AdminSocket:
         except StackError:
             return False
 
-    def weights(self, recorded: Slots | None = None) -> Slots:
+    def weights(self) -> Slots:
         """Who gets which release now.
-
-        Args:
-            recorded: where the seeds are taken from, which are part of the configuration.
 
         Raises:
             StackError: the edge does not answer, or not as an edge of ours.
         """
-        return replace(
-            recorded or Slots(),
-            stable=self._variable("proc.stable"),
-            canary_bp=int(self._variable("proc.canary_bp")),
-            interleave_bp=int(self._variable("proc.interleave_bp")),
-        )
+        stable, *numbers = self._variables("stable", *_NUMBERS)
+        return Slots(stable, **dict(zip(_NUMBERS, map(int, numbers), strict=True)))
 
     def set_weights(self, wanted: Slots) -> None:
         """Makes the edge split so from the next request on; another stable slot is one switch, with no state between.
@@ -101,17 +95,24 @@ class AdminSocket:
         Naming the canary's slot stable gives everybody that slot at once; what is written after it changes nobody's.
 
         Raises:
-            StackError: the edge does not answer, or did not take a value.
+            StackError: the edge does not answer, or did not take a value; or the seeds would change, which takes a reload.
         """
-        commands = [f"set var proc.stable str({wanted.stable})"] if self._variable("proc.stable") != wanted.stable else []
+        before = self.weights()
+        seeds = (before.split_seed, before.interleave_seed)
+        if (wanted.split_seed, wanted.interleave_seed) != seeds:
+            raise StackError(
+                f"the seeds are {seeds} in the configuration of {self.address}, not "
+                f"{(wanted.split_seed, wanted.interleave_seed)}; no running edge changes them: configure it anew and reload it"
+            )
+        commands = [f"set var proc.stable str({wanted.stable})"] if before.stable != wanted.stable else []
         commands += [
             f"set var proc.canary_bp int({wanted.canary_bp})",
             f"set var proc.interleave_bp int({wanted.interleave_bp})",
             f"set var proc.canary str({wanted.idle})",
         ]
         said = self.command("; ".join(["experimental-mode on", *commands]))
-        found = self.weights(wanted)
-        if found != wanted or self._variable("proc.canary") != wanted.idle:
+        found = self.weights()
+        if found != wanted or self._variables("canary") != [wanted.idle]:
             raise StackError(
                 f"the edge was told {wanted} and has {found}: {said or 'it gave no reason'}; try again, then `rankloop up`"
             )
@@ -142,10 +143,11 @@ class AdminSocket:
             raise
         return line
 
-    def _variable(self, name: str) -> str:
-        said = self.command(f"get var {name}")
-        if not (found := _VALUE.search(said)):
+    def _variables(self, *names: str) -> list[str]:
+        said = self.command("; ".join(f"get var proc.{name}" for name in names))
+        if len(found := _VALUE.findall(said)) != len(names):
             raise StackError(
-                f"{self.address} does not know {name} ({said}); it is no edge of this version: `rankloop down`, `rankloop up`"
+                f"{self.address} does not know all of {', '.join(names)} ({said}); it is no edge of this version: "
+                "`rankloop down`, `rankloop up`"
             )
-        return found.group(1)
+        return found

@@ -28,6 +28,7 @@ from services.events.streams import folder_of
 from services.events.uploading import LogPlace, Uploading
 from services.online import StateStore, open_store
 from services.settings import Settings
+from services.tally.keeping import Keeping
 
 __all__ = ["Curator", "run"]
 
@@ -89,6 +90,7 @@ class Curator:
         self._places = {LOG: LogPlace(str(log_here))} | ({UPLOADED: LogPlace(settings.log_url)} if settings.log_url else {})
         self.book = ErasureBook(home)
         self.folding = Folding(self._readers["events"], store, self.book, self._ask, metrics, stopping=stopping)
+        self.keeping = Keeping(home)
         self.rolling = Rolling(home, self._readers, self.book, metrics, stopping)
         self.uploading = Uploading(log_here, self._places[UPLOADED], metrics, stopping) if settings.log_url else None
         publish = self.uploading.send_erasures if self.uploading else _nothing
@@ -109,7 +111,7 @@ class Curator:
 
     def sweep(self) -> None:
         """Deletes the segments that nobody needs."""
-        passed: list[Passed] = [self.folding.passed]
+        passed: list[Passed] = [self.folding.passed, self.keeping.passed]
         if self.uploading:
             passed.append(self._landed)
         if self.kafka:

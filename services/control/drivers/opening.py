@@ -1,8 +1,6 @@
 """The drivers as the settings have them."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from rankloop.errors import SettingsError
 from services.control.drivers.base import Edges, Server
@@ -10,15 +8,12 @@ from services.control.drivers.edges import LocalEdge, SocketEdges
 from services.control.drivers.kuberay import KubeRayServer
 from services.control.drivers.ray_serve import RayServer
 from services.control.drivers.rayservice import RayServiceApi
-from services.edge import Slots, open_edge
+from services.edge import open_edge
 from services.settings import Settings
 from services.stack.place import Place
 from services.stack.watch import as_started
 
 __all__ = ["open_edges", "open_server"]
-
-_API: Final = "https://kubernetes.default.svc"
-_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def open_edges(settings: Settings) -> Edges:
@@ -31,9 +26,7 @@ def open_edges(settings: Settings) -> Edges:
     if not settings.edges.strip():
         started = as_started(settings, place.read("state"))
         return LocalEdge(open_edge(started, place.door))
-    recorded = Slots.read(settings.home / "edge" / "slots.json")
-    addresses = [one.strip() for one in settings.edges.split(",") if one.strip()]
-    return SocketEdges(addresses, seeds=(recorded.split_seed, recorded.interleave_seed))
+    return SocketEdges([one.strip() for one in settings.edges.split(",") if one.strip()])
 
 
 def open_server(settings: Settings) -> Server:
@@ -42,37 +35,12 @@ def open_server(settings: Settings) -> Server:
     Raises:
         SettingsError: the name is not `namespace/name`, or the Kubernetes API's certificate cannot be read.
     """
-    cluster = _Cluster.of(settings)
-    if not cluster.rayservice:
+    if not settings.rayservice.strip():
         return RayServer(settings)
-    namespace, slash, name = cluster.rayservice.partition("/")
+    namespace, slash, name = settings.rayservice.strip().partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise SettingsError(f"RANKLOOP_RAYSERVICE is {cluster.rayservice!r}; give it as namespace/name")
-    certificate = cluster.account / "ca.crt" if cluster.kubernetes_url.startswith("https:") else None
-    api = RayServiceApi(cluster.kubernetes_url, namespace, name, token_file=cluster.account / "token", ca_file=certificate)
-    return KubeRayServer(api, cluster.slot_url or settings.slot_url)
-
-
-class _Cluster(NamedTuple):
-    """What the settings say of a cluster."""
-
-    rayservice: str
-    kubernetes_url: str
-    account: Path
-    slots_url: str
-
-    @classmethod
-    def of(cls, settings: Settings) -> "_Cluster":
-        names = ("rayservice", "kubernetes_url", "kubernetes_account", "slots_url")
-        told = {name: str(getattr(settings, name, "")) for name in names}
-        return cls(
-            told["rayservice"].strip(),
-            told["kubernetes_url"] or _API,
-            Path(told["kubernetes_account"] or _ACCOUNT),
-            told["slots_url"].rstrip("/"),
-        )
-
-    @property
-    def slot_url(self) -> Callable[[str], str] | None:
-        """Where a slot is asked; None: at this machine's edge."""
-        return (lambda slot: f"{self.slots_url}/{slot}") if self.slots_url else None
+        raise SettingsError(f"RANKLOOP_RAYSERVICE is {settings.rayservice!r}; give it as namespace/name")
+    account, url, slots = Path(settings.kubernetes_account), settings.kubernetes_url, settings.slots_url.rstrip("/")
+    certificate = account / "ca.crt" if url.startswith("https:") else None
+    api = RayServiceApi(url, namespace, name, token_file=account / "token", ca_file=certificate)
+    return KubeRayServer(api, (lambda slot: f"{slots}/{slot}") if slots else settings.slot_url)

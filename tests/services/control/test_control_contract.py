@@ -193,14 +193,15 @@ class TestTwoEdgesOfThree:
 
 def _says_blue(deaf: socket.socket) -> None:
     answers = {"proc.stable": "str value=<blue>", "proc.canary": "str value=<green>"}
+    answers |= {"proc.split_seed": "sint value=<1>", "proc.interleave_seed": "sint value=<2>"}
     while True:
         try:
             line, _ = deaf.accept()
         except OSError:
             return
         with line:
-            name = line.recv(4096).decode().split()[-1]
-            line.sendall(f"{name}: type={answers.get(name, 'sint value=<0>')}\n".encode())
+            names = [said.split()[-1] for said in line.recv(4096).decode().strip().split(";")]
+            line.sendall("".join(f"{name}: type={answers.get(name, 'sint value=<0>')}\n" for name in names).encode())
 
 
 @dataclass

@@ -35,7 +35,7 @@ def test_the_shadow_worker_is_there_where_there_is_a_shadow(free_settings: Make,
 def test_a_process_that_ends_is_always_started_again(free_settings: Make, tmp_path: Path) -> None:
     parser = told(free_settings(tmp_path))
     programs = [parser[name] for name in parser.sections() if name.startswith("program:")]
-    assert len(programs) == 4
+    assert len(programs) == 6
     assert {own["autorestart"] for own in programs} == {"true"}
     assert all(int(own["startretries"]) > 1_000 for own in programs)
 
