@@ -1,7 +1,8 @@
 """`rankloop runs ...`: runs of the release pipeline, one after the other for each surface, and what starts them by itself."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -13,7 +14,7 @@ from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.cli.controlled import AsJson, Why, control, print_json
 from services.cli.following import follow_log, follow_run
 from services.cli.given import Mapping, Source, given
-from services.cli.release import Recipe, Set, recipe_from
+from services.cli.release import Recipe, Set, policy_from, recipe_from
 from services.control.client import ControlClient
 from services.control.wire import Why as Because
 from services.control.wire_runs import (
@@ -35,6 +36,10 @@ Run = Annotated[str, typer.Argument(help="A run; `rankloop runs` lists them.")]
 Data = Annotated[str, typer.Argument(help="The log's file or folder.")]
 Surface = Annotated[str, typer.Option("--surface", help="The product place it is for: job_feed, job_search or talent_search.")]
 Alone = Annotated[bool, typer.Option("--no-champion", help="Compare with the popular baseline alone, as for a first release.")]
+AtOnce = Annotated[bool, typer.Option("--at-once", help="Let the release serve everybody, without a canary.")]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="A YAML file with fields of the canary's policy.", exists=True, dir_okay=False)
+]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show each step as it ends, until the run has ended.")]
 
 _COLOURS = {"queued": "dim", "running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "magenta", "lost": "red"}
@@ -72,12 +77,15 @@ def start(
     recipe: Recipe = None,
     fields: Set = None,
     alone: Alone = False,
+    at_once: AtOnce = False,
+    policy: Policy = None,
     surface: Surface = "job_feed",
     follow: Follow = False,
     why: Why = "started at a terminal",
 ) -> None:
     """Queue a run; it starts when no other of its surface is under way. The same order is not queued twice."""
-    order = _order(path, source, mapping, recipe_from(recipe, fields or []), alone=alone)
+    own = {"recipe": recipe_from(recipe, fields or []), "policy": policy_from(policy)}
+    order = RunOrderGiven(**given(path, source, mapping)._asdict(), **own, alone=alone, at_once=at_once)
     with control() as client:
         run = client.send("POST", "/v1/runs", NewRun(order, why, surface), RunShown)  # type: ignore[arg-type]
         _begun(client, run, follow=follow)
@@ -137,12 +145,15 @@ def schedule(
     recipe: Recipe = None,
     fields: Set = None,
     alone: Alone = False,
+    at_once: AtOnce = False,
+    policy: Policy = None,
     surface: Surface = "job_feed",
     off: Annotated[bool, typer.Option("--off", help="Keep it, and start nothing.")] = False,
     why: Why = "scheduled at a terminal",
 ) -> None:
     """Start runs by themselves: at a time, or when new data came."""
-    order = _order(path, source, mapping, recipe_from(recipe, fields or []), alone=alone)
+    own = {"recipe": recipe_from(recipe, fields or []), "policy": policy_from(policy)}
+    order = RunOrderGiven(**given(path, source, mapping)._asdict(), **own, alone=alone, at_once=at_once)
     body = NewSchedule(order, why, surface, cron or None, watch or None, not off)  # type: ignore[arg-type]
     with control() as client:
         made = client.send("PUT", f"/v1/schedules/{_part(name)}", body, ScheduleShown)
@@ -176,10 +187,6 @@ def unschedule(name: Annotated[str, typer.Argument(help="Which; `rankloop runs s
     with control() as client:
         client.send("DELETE", f"/v1/schedules/{_part(name)}", None, Removed)
     out.print(f"schedule {escape(name)} is removed")
-
-
-def _order(path: str, source: str, mapping: str, recipe: dict[str, Any], *, alone: bool) -> RunOrderGiven:
-    return RunOrderGiven(**given(path, source, mapping)._asdict(), recipe=recipe, alone=alone)
 
 
 def _begun(client: ControlClient, run: RunShown, *, follow: bool) -> None:

@@ -32,6 +32,8 @@ class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
         mapping: the YAML of the `mapping` source; empty for the others.
         recipe: fields of the recipe that differ from their defaults.
         alone: compare with the popular baseline alone, as for a first release.
+        at_once: let the release serve everybody without a canary.
+        policy: fields of the canary's policy that differ from the default.
     """
 
     source: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -39,6 +41,8 @@ class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
     mapping: str = ""
     recipe: dict[str, Any] = {}
     alone: bool = False
+    at_once: bool = False
+    policy: dict[str, Any] = {}
 
 
 class NewRun(Struct, forbid_unknown_fields=True):
@@ -64,6 +68,7 @@ class StepShown(Struct):
         seconds: how long it took.
         peak_mb: the most memory its processes took together, MiB.
         said: its lines of progress.
+        facts: what it told with them, the latest of each name.
     """
 
     name: str
@@ -71,6 +76,7 @@ class StepShown(Struct):
     seconds: float
     peak_mb: float
     said: list[str]
+    facts: dict[str, Any] = {}
 
 
 class RunShown(Struct, kw_only=True):
