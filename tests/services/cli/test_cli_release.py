@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ from typer.testing import Result
 from pipelines import launch
 from pipelines.events import STEPS, Event, StepRecord
 from pipelines.launch import Order, PipelineFailed, RunResult
+from rankloop.canary import Policy as Checked
 from rankloop.errors import SettingsError
 from rankloop.gate import Policy, Row, Verdict
+from rankloop.recipe import Recipe
 from rankloop.simulation import Marketplace, Scale
 from services import stack
 from services.cli.progress import Steps
 from services.cli.release import recipe_from
+from services.cli.tried import FIRST, POLICY
+from services.control.wire import CanaryShown
+from services.settings import Settings
 from services.stack import ProcessStatus, StackStatus
 
 Rankloop = Callable[..., Result]
@@ -52,7 +58,10 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def orders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Any) -> list[Order]:
-    """Lets a run end as its recipe's seed says (1: pass, else fail) and the stack be up; gathers what was ordered."""
+    """Lets a run end as its recipe's seed says (1: pass, else fail) and the stack be up; gathers what was ordered.
+
+    A release with a policy is a canary, any other one serves.
+    """
     asked: list[Order] = []
 
     def run_release(order: Order, home: Path, on_event: Callable[[Event], None]) -> RunResult:
@@ -65,7 +74,8 @@ def orders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Any) -> list
         recorded = evaluation("pass" if passed else "not enough evidence")
         verdict = recorded["verdict"]["outcome"]
         report, release = tmp_path / "report.html", "r-abc" if passed else None
-        return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, "serving" if passed else "", 12.0)
+        state = ("canary" if order.policy else "serving") if passed else ""
+        return RunResult("run-1", tmp_path, steps, verdict, recorded, report, release, state, 12.0)
 
     process = ProcessStatus("haproxy", 1, "sleeping", (), None, 250.0)  # type: ignore[arg-type]
     now = StackStatus("up", tmp_path, urls={"service": server.url}, processes=(process, process))
@@ -106,6 +116,25 @@ def test_a_run_shows_steps_systems_gate_and_release(rankloop: Rankloop, orders: 
     assert (orders[0].source, orders[0].path, orders[0].recipe) == ("contract", str(log), {"seed": 1})
 
 
+def test_a_run_takes_a_policy_or_lets_the_release_serve_at_once(
+    rankloop: Rankloop, orders: list[Order], log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text("min_units: 5\n")
+    tried = rankloop("run", log, "--set", "seed=1", "--policy", tmp_path / "policy.yaml")
+    assert "release r-abc is a canary; follow it with rankloop canary watch" in tried.output
+    rankloop("run", log, "--set", "seed=1", "--at-once")
+    assert [(order.at_once, order.policy) for order in orders] == [(False, {"min_units": 5}), (True, {})]
+
+
+@pytest.mark.parametrize("text", ["min_units: many", "min_unit: 5", "steps: [5000, 1000]"])
+def test_a_policy_that_cannot_work_is_refused_before_anything_runs(
+    rankloop: Rankloop, orders: list[Order], log: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "policy.yaml").write_text(text)
+    assert rankloop("run", log, "--policy", tmp_path / "policy.yaml").exit_code == 1
+    assert orders == []
+
+
 def test_comparisons_that_only_inform_are_shown_on_demand(rankloop: Rankloop, orders: list[Order], log: Path) -> None:
     assert "at most 1 %" in rankloop("run", log, "--set", "seed=1", "--all").output
 
@@ -129,22 +158,99 @@ def test_a_step_that_failed_is_one_sentence(
     assert done.output.endswith("step ingest failed: no\n")
 
 
-def test_the_demo_ends_with_lists_addresses_and_a_record(
-    rankloop: Rankloop, orders: list[Order], home: Path, server: Any
-) -> None:
+@pytest.fixture
+def lists(server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A service that gives lists, and a control plane where nothing serves."""
+    monkeypatch.setenv("RANKLOOP_CONTROL_PORT", str(server.http.server_port))
     server.says("/v1/recommend", server.answer)
     server.says("/v1/search", server.answer)
+    server.says("/v1/serving", {"at": "2026-11-17T14:05:00Z", "slots": []})
+    return server
+
+
+@pytest.fixture
+def crowds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Lets a crowd promote one canary and roll one back; gathers whose people came."""
+    folders: list[Path] = []
+
+    def canary(release: str, status: str) -> CanaryShown:
+        now = datetime(2026, 11, 17, tzinfo=UTC)
+        told: dict[str, Any] = {"step": 0, "steps": 1, "weight_bp": 0, "policy": {}, "who": "ada", "why": "a test", "late": False}
+        return CanaryShown(
+            canary_id=f"c-{release}", release_id=release, against="r0", slot="blue", status=status, created_at=now, **told
+        )
+
+    def tried(settings: Settings, folder: Path) -> list[CanaryShown]:
+        folders.append(folder)
+        return [canary("r-abc", "promoted"), canary("r-bad", "rolled back")]
+
+    monkeypatch.setattr("services.cli.demo.tried", tried)
+    return folders
+
+
+def test_the_demo_tries_a_release_before_a_crowd_and_ends_with_lists_addresses_and_a_record(
+    rankloop: Rankloop, orders: list[Order], crowds: list[Path], home: Path, lists: Any
+) -> None:
     done = rankloop("demo", "--impressions", 2000, "--set", "seed=1")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output
+    parts = ["the stack is up", "a first, simple release", "the release pipeline", "the gate", "a ranked list over HTTP"]
+    assert sorted(parts, key=done.output.index) == parts
     assert done.output.count("Data analyst [remote]") == 2
     assert "stop it with: rankloop down" in done.output
     record = json.loads((home / "demo.json").read_text())
-    assert [step["name"] for step in record["steps"]] == ["simulate", "up", *STEPS]
+    assert [step["name"] for step in record["steps"]] == ["simulate", "up", "first release", *STEPS, "canaries"]
     assert record["steps"][1]["peak_mb"] == 2 * 250.0
-    assert record["steps"][2] == {"name": "ingest", "state": "done", "seconds": 1.5, "peak_mb": 300.0}
-    assert (record["verdict"], record["release_id"], record["urls"]) == ("pass", "r-abc", {"service": server.url})
-    assert server.posted["query"]
-    assert server.posted["user_id"]
+    assert record["steps"][2]["peak_mb"] == 300.0
+    assert record["steps"][3] == {"name": "ingest", "state": "done", "seconds": 1.5, "peak_mb": 300.0}
+    assert (record["verdict"], record["release_id"], record["urls"]) == ("pass", "r-abc", {"service": lists.url})
+    ends = [{"release_id": "r-abc", "status": "promoted"}, {"release_id": "r-bad", "status": "rolled back"}]
+    assert record["canaries"] == ends
+    assert crowds == [Path(record["data"]["path"])]
+    assert lists.posted["query"]
+    assert lists.posted["user_id"]
+
+
+def test_the_demos_first_release_serves_at_once_and_the_next_one_is_a_canary(
+    rankloop: Rankloop, orders: list[Order], crowds: list[Path], lists: Any
+) -> None:
+    rankloop("demo", "--impressions", 2000, "--set", "seed=1")
+    first, second = orders
+    assert (first.recipe, first.alone, first.at_once, first.policy) == ({"seed": 1} | FIRST, True, True, None)
+    assert (second.recipe, second.alone, second.at_once, second.policy) == ({"seed": 1}, False, False, POLICY)
+    assert first.path == second.path
+    assert Checked.of(POLICY).steps == tuple(POLICY["steps"])
+    Recipe.from_mapping(FIRST)
+
+
+def test_the_demo_makes_no_first_release_where_one_serves(
+    rankloop: Rankloop, orders: list[Order], crowds: list[Path], lists: Any, home: Path
+) -> None:
+    slot = {"slot": "green", "release_id": "r0", "share_bp": 10_000, "stable": True, "interleaved_bp": 0}
+    lists.says("/v1/serving", {"at": "2026-11-17T14:05:00Z", "slots": [slot]})
+    assert rankloop("demo", "--impressions", 2000, "--set", "seed=1").exit_code == 0
+    assert [order.policy for order in orders] == [POLICY]
+    record = json.loads((home / "demo.json").read_text())
+    assert [step["name"] for step in record["steps"]] == ["simulate", "up", *STEPS, "canaries"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_without_a_canary_or_with_your_log_no_crowd_comes_and_the_release_serves_at_once(
+    rankloop: Rankloop, orders: list[Order], crowds: list[Path], lists: Any, log: Path, home: Path, own: bool
+) -> None:
+    words = ("--data", log) if own else ("--no-canary", "--impressions", 2000)
+    done = rankloop("demo", *words, "--set", "seed=1")
+    assert done.exit_code == 0, done.output
+    assert [(order.at_once, order.alone, order.policy) for order in orders] == [(True, False, None)]
+    assert crowds == []
+    assert json.loads((home / "demo.json").read_text())["canaries"] == []
+    assert "release r-abc serves" in done.output
+
+
+def test_no_crowd_comes_for_a_release_that_the_gate_stopped(
+    rankloop: Rankloop, orders: list[Order], crowds: list[Path], lists: Any
+) -> None:
+    assert rankloop("demo", "--impressions", 2000).exit_code == 3
+    assert crowds == []
 
 
 def test_the_demo_on_your_log_whose_gate_said_no_shows_the_release_before(
