@@ -15,10 +15,11 @@ from scipy.special import ndtr
 
 from rankloop.canary import LATENCY_EDGES
 
-__all__ = ["RATES", "STEPS", "Canaries", "Crowd", "Fault", "drawn"]
+__all__ = ["RATES", "STEPS", "Canaries", "Crowd", "Fault", "Shown", "drawn"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Shown = list[tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]]
 
 STEPS: Final = (100, 500, 2500, 5000)
 RATES: Final[Mapping[str, float]] = {
@@ -77,7 +78,7 @@ class Canaries:
         units, lists, failed: counts.
         moments: by metric x, y, xx, yy, xy on the last axis.
         seconds: histograms over `LATENCY_EDGES`.
-        shown: how many people saw each item; None where coverage is not simulated.
+        shown: by canary, interval and arm the items of each person, `(people, 10)`; None where coverage is not simulated.
     """
 
     crowd: Crowd
@@ -86,7 +87,7 @@ class Canaries:
     failed: Ints
     moments: Mapping[str, Floats]
     seconds: Ints
-    shown: Ints | None
+    shown: list[Shown] | None
 
 
 def drawn(crowd: Crowd, fault: Fault, runs: int, *, coverage: bool, rng: np.random.Generator) -> Canaries:
@@ -167,15 +168,16 @@ def _seconds(lists: Ints, bad: npt.NDArray[np.bool_], slower: float, rng: np.ran
     return rng.multinomial(lists, np.clip(chance, 0.0, None) / chance.sum(axis=-1, keepdims=True))
 
 
-def _shown(people: Ints, catalogue: float, rng: np.random.Generator) -> Ints:
-    """How many people saw each item; the canary's release knows only a part of the catalogue, popular or not."""
+def _shown(people: Ints, catalogue: float, rng: np.random.Generator) -> list[Shown]:
+    """What people saw, popular items more often; the canary's release knows only a part of the catalogue, popular or not."""
     popularity = 1 / (10 + np.arange(_ITEMS))
-    runs, intervals, _ = people.shape
-    knows = np.ones((runs, 2, _ITEMS))
-    knows[:, 1] = rng.random((runs, _ITEMS)) < catalogue
-    chance = popularity * knows
-    chance /= chance.sum(axis=-1, keepdims=True)
-    found = np.empty((runs, intervals, 2, _ITEMS), np.int32)
-    for run in range(runs):
-        found[run] = rng.poisson(people[run, :, :, None] * _SHOWN * chance[run])
+    found = []
+    for coming in people:  # (intervals, 2)
+        knows = (np.ones(_ITEMS), rng.random(_ITEMS) < catalogue)
+        arms = []
+        for arm in (0, 1):
+            reached = np.cumsum(popularity * knows[arm])
+            drawn = np.searchsorted(reached / reached[-1], rng.random((coming[:, arm].sum(), _SHOWN)), side="right")
+            arms.append(np.split(drawn.astype(np.uint16), coming[:-1, arm].cumsum()))
+        found.append(list(zip(*arms, strict=True)))
     return found

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.canaries.crowd import STEPS, Canaries
+from benchmarks.canaries.crowd import STEPS, Canaries, Shown
 from rankloop.canary import Arm, Coverage, Observation, Policy, Ratio, start, step
-from rankloop.experiment import rarefied_difference
+from rankloop.experiment import Incidence, rarefied_difference
 
 __all__ = ["Ended", "judged"]
 
@@ -52,20 +52,16 @@ def _observations(canaries: Canaries, run: int) -> Iterator[Observation]:
     """What is seen after each minute: sums since the share holds."""
     phase = canaries.crowd.phase
     began = np.searchsorted(phase, np.arange(len(STEPS)))
-    shown: npt.NDArray[np.int64] | None = None
     for interval, index in enumerate(phase):
         part = slice(began[index], interval + 1)
         arms = [_arm(canaries, run, part, arm) for arm in (0, 1)]
-        if canaries.shown is not None:
-            own = canaries.shown[run, interval].astype(np.int64)
-            shown = own if shown is None or interval == began[index] else shown + own
         yield Observation(
             at=(interval + 1) * _MINUTE,
             since=float(began[index]) * _MINUTE,
             canary_bp=STEPS[index],
             stable=arms[0],
             canary=arms[1],
-            coverage=None if shown is None else _coverage(shown),
+            coverage=None if canaries.shown is None else _coverage(canaries.shown[run][part]),
         )
 
 
@@ -84,8 +80,17 @@ def _arm(canaries: Canaries, run: int, part: slice, arm: int) -> Arm:
     )
 
 
-def _coverage(shown: npt.NDArray[np.int64]) -> Coverage | None:
-    if not shown.sum(axis=1).all():
+def _coverage(shown: Shown) -> Coverage | None:
+    stable, canary = (_incidence(np.concatenate(people)) for people in zip(*shown, strict=True))
+    if not stable.units or not canary.units:
         return None
-    found = rarefied_difference(shown[0], shown[1])
+    found = rarefied_difference(stable, canary)
     return Coverage(found.places, found.second, found.first, found.variance)
+
+
+def _incidence(people: npt.NDArray[np.uint16]) -> Incidence:
+    """Of `(people, places)` items; one that a person saw twice counts once."""
+    items = np.sort(people, axis=1)
+    again = np.zeros(items.shape, np.bool_)
+    again[:, 1:] = items[:, 1:] == items[:, :-1]
+    return Incidence(np.nonzero(~again)[0], items[~again], len(items))

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.canaries.crowd import RATES, Canaries
+from benchmarks.canaries.crowd import RATES, Canaries, Shown
 from rankloop.canary import LATENCY_EDGES, Policy
-from rankloop.experiment import rarefy
+from rankloop.experiment import expected_items
 
 __all__ = ["KAYENTA_Z", "critical", "deviates", "failed_checks", "first", "limits", "minutes", "scored"]
 
@@ -117,11 +117,11 @@ def _quantile(seconds: Floats, quantile: float) -> Floats:
     return np.asarray(np.array(LATENCY_EDGES)[place] * np.exp(0.05 * (np.clip(part, 0, 1) - 1)))
 
 
-def _distinct(shown: npt.NDArray[np.integer]) -> Floats:
+def _distinct(shown: list[Shown]) -> Floats:
     """Distinct items in a hundred places of each minute, so that the arms' sizes do not matter."""
-    found = np.full(shown.shape[:3], np.nan)
-    for place in np.ndindex(shown.shape[:3]):
-        counts = shown[place]
-        if counts.sum() >= _PLACES:
-            found[place] = rarefy(counts, _PLACES)[0]
+    found = np.full((len(shown), len(shown[0]), 2), np.nan)
+    for run, interval, arm in np.ndindex(found.shape):
+        counts = np.bincount(shown[run][interval][arm].ravel())
+        if (places := int(counts.sum())) >= _PLACES:
+            found[run, interval, arm] = expected_items(counts, places, _PLACES)
     return found

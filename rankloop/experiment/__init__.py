@@ -11,7 +11,7 @@ from rankloop.experiment.interleaving import (
     preference,
     team_draft,
 )
-from rankloop.experiment.rarefaction import Rarefied, rarefied_difference, rarefy
+from rankloop.experiment.rarefaction import Incidence, Rarefied, expected_items, rarefied_difference, rarefy
 from rankloop.experiment.ratio import Difference, ratio_difference
 from rankloop.experiment.sample_ratio import SampleRatio, sample_ratio
 from rankloop.experiment.scoreboard import Agreement, Effect, Rank, Scoreboard, Trial, scoreboard
@@ -24,6 +24,7 @@ __all__ = [
     "Credits",
     "Difference",
     "Effect",
+    "Incidence",
     "Interleaved",
     "Preference",
     "Rank",
@@ -35,6 +36,7 @@ __all__ = [
     "always_valid",
     "credit",
     "draft_seed",
+    "expected_items",
     "experiment_seed",
     "preference",
     "rarefied_difference",

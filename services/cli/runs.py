@@ -84,8 +84,8 @@ def start(
     why: Why = "started at a terminal",
 ) -> None:
     """Queue a run; it starts when no other of its surface is under way. The same order is not queued twice."""
-    own = {"recipe": recipe_from(recipe, fields or []), "policy": policy_from(policy)}
-    order = RunOrderGiven(**given(path, source, mapping)._asdict(), **own, alone=alone, at_once=at_once)
+    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
+    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules)
     with control() as client:
         run = client.send("POST", "/v1/runs", NewRun(order, why, surface), RunShown)  # type: ignore[arg-type]
         _begun(client, run, follow=follow)
@@ -152,8 +152,8 @@ def schedule(
     why: Why = "scheduled at a terminal",
 ) -> None:
     """Start runs by themselves: at a time, or when new data came."""
-    own = {"recipe": recipe_from(recipe, fields or []), "policy": policy_from(policy)}
-    order = RunOrderGiven(**given(path, source, mapping)._asdict(), **own, alone=alone, at_once=at_once)
+    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
+    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules)
     body = NewSchedule(order, why, surface, cron or None, watch or None, not off)  # type: ignore[arg-type]
     with control() as client:
         made = client.send("PUT", f"/v1/schedules/{_part(name)}", body, ScheduleShown)
