@@ -1,12 +1,13 @@
 """`rankloop slots ...`: two slots behind the edge, one that serves and one to try a release in."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
 
 from services import stack
 from services.cli.console import myself, out
+from services.cli.controlled import Why
 from services.cli.stack import say
 from services.settings import Settings
 
@@ -14,6 +15,7 @@ __all__ = ["app", "slots_table"]
 
 app = typer.Typer(help="Two slots behind the edge: one serves, one is there to try a release in.", invoke_without_command=True)
 
+_SILENT: Final = "by hand at a terminal, no reason was given"
 BasisPoints = Annotated[int, typer.Argument(metavar="BP", help="Units, basis points: 500 are 5 per cent.", min=0, max=10_000)]
 
 
@@ -36,37 +38,38 @@ def show() -> None:
 @app.command()
 def fill(
     release: Annotated[str, typer.Argument(help="A release that was packaged here; `rankloop releases` lists them.")],
+    why: Why = _SILENT,
 ) -> None:
     """Deploy a release into the idle slot, where nobody gets it yet."""
-    slot = stack.fill(Settings.read(), release, say=say)
+    slot = stack.fill(Settings.read(), release, say=say, why=why)
     out.print(f"{release} answers in slot {slot}; give it a share with {myself()} slots weight BP")
 
 
 @app.command()
-def weight(bp: BasisPoints) -> None:
+def weight(bp: BasisPoints, why: Why = _SILENT) -> None:
     """Give the idle slot a share of the units, from the next request on; 0 takes it away."""
-    slots = stack.weigh(Settings.read(), bp)
+    slots = stack.weigh(Settings.read(), bp, why=why)
     out.print(f"slot {slots.idle} gets {slots.canary_bp} basis points of the units, slot {slots.stable} the rest")
 
 
 @app.command()
-def interleave(bp: BasisPoints) -> None:
+def interleave(bp: BasisPoints, why: Why = _SILENT) -> None:
     """Give a share of the units both slots' lists, interleaved, from the next request on; 0 takes it away."""
-    slots = stack.interleave(Settings.read(), bp)
+    slots = stack.interleave(Settings.read(), bp, why=why)
     out.print(f"{slots.interleave_bp} basis points of the units get both slots' lists, interleaved")
 
 
 @app.command()
-def swap() -> None:
+def swap(why: Why = _SILENT) -> None:
     """Make the idle slot the stable one: it has everybody from the next request on."""
-    slots = stack.swap(Settings.read())
+    slots = stack.swap(Settings.read(), why=why)
     out.print(f"slot {slots.stable} serves everybody; {myself()} slots swap goes back, while slot {slots.idle} is not cleared")
 
 
 @app.command()
-def clear() -> None:
+def clear(why: Why = _SILENT) -> None:
     """End the release in the idle slot."""
-    slot = stack.clear(Settings.read())
+    slot = stack.clear(Settings.read(), why=why)
     out.print(f"slot {slot} is empty" if slot else "the idle slot is empty already")
 
 

@@ -11,7 +11,7 @@ from services.auth import Tokens
 from services.control.answering import worked
 from services.control.drivers import Edges, Server
 from services.control.openapi import OPERATIONS, document
-from services.control.routes import CANARIES, RELEASES, RUNS, SERVING
+from services.control.routes import CANARIES, RELEASES, RUNS, SERVING, SLOTS
 from services.control.runs import Runs, Triggers
 from services.control.views import Views
 from services.control.wire import ControlReadiness
@@ -51,7 +51,7 @@ def build_control(
         hooks: Litestar's `on_startup` and `on_shutdown`.
     """
     return application(
-        [*_options(), *RELEASES, *CANARIES, *SERVING, *RUNS, _readyz],  # the framework makes its own OPTIONS where it finds none
+        [*_options(), *RELEASES, *CANARIES, *SERVING, *SLOTS, *RUNS, _readyz],
         OPERATIONS,
         metrics=metrics,
         tokens=tokens,
@@ -69,7 +69,10 @@ def build_control(
 
 
 def _options() -> list[HTTPRouteHandler]:
-    """What paths of several methods answer to OPTIONS; the framework's own answer names the methods of one handler alone."""
+    """What paths of several methods answer to OPTIONS; the framework's own answer names the methods of one handler alone.
+
+    Where it finds a handler of OPTIONS it makes none itself.
+    """
     methods: dict[str, list[str]] = {}
     for operation in OPERATIONS:
         methods.setdefault(operation.path.replace("}", ":str}"), []).append(operation.method.upper())

@@ -16,18 +16,17 @@ from services.control.wire import (
     DecisionList,
     Diff,
     EventList,
-    NewCanary,
     NewRelease,
     Registered,
     ReleaseList,
     ReleaseShown,
     Scores,
-    ServeRelease,
     ServingShown,
     SlotsShown,
     Told,
     Why,
 )
+from services.control.wire_changes import FillSlot, GiveShare, NewCanary, ServeRelease
 from services.ranking.schemas import Problem
 from services.settings import Settings
 
@@ -135,6 +134,26 @@ class ControlClient:
     def serve(self, release_id: str, *, why: str, force: str = "") -> Told:
         """Makes a release serve everybody at once."""
         return self._post("/v1/serve", ServeRelease(release_id, why, force), Told)
+
+    def hold(self, release_id: str, *, why: str) -> Told:
+        """Puts a release into the idle slot, where nobody gets it; it is loaded after the answer came."""
+        return self._post("/v1/slots/fill", FillSlot(release_id, why), Told)
+
+    def weigh(self, share_bp: int, *, why: str) -> Told:
+        """Gives the idle slot a share of the units, basis points, with no canary to judge it."""
+        return self._post("/v1/slots/weight", GiveShare(share_bp, why), Told)
+
+    def interleave(self, share_bp: int, *, why: str) -> Told:
+        """Gives a share of the units both slots' lists, interleaved, basis points."""
+        return self._post("/v1/slots/interleave", GiveShare(share_bp, why), Told)
+
+    def swap(self, *, why: str) -> Told:
+        """Makes the idle slot the stable one; the other one stays warm."""
+        return self._post("/v1/slots/swap", Why(why), Told)
+
+    def empty(self, *, why: str) -> Told:
+        """Ends what the idle slot holds; it ends after the answer came."""
+        return self._post("/v1/slots/clear", Why(why), Told)
 
     def events(self, **chosen: Any) -> EventList:
         """What was changed, the newest first; chosen by kind, subject, since, until, after and limit."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from rankloop.canary import Policy, State, abort, pause, promote, resume
 from rankloop.errors import Conflict, ControlError, StackError
@@ -15,7 +16,7 @@ from services.control.database import Canary, CanaryStatus, Desired, Release, Re
 from services.control.plane import Plane
 from services.edge.slots import Slots
 
-__all__ = ["Commands", "Told", "assert_free", "servable"]
+__all__ = ["Commands", "Told", "assert_free", "assert_settled", "servable"]
 
 _SILENT: Final = "no reason was given"
 _ASK_SECONDS: Final = 0.5
@@ -149,8 +150,9 @@ class Commands:
     def rollback(self, *, who: str, why: str = "") -> Told:
         """Goes back to the last release that served, from any state.
 
-        A canary is ended, as is the loading of a release that was to serve at once. Where there is neither, the release that
-        served before takes everybody at once if its slot is warm still; else it is loaded first, and then takes everybody.
+        A canary is ended, as is the loading of a release that was to serve at once, or a share that was given by hand. Where
+        there is none of these, the release that served before takes everybody at once if its slot is warm still; else it is
+        loaded first, and then takes everybody.
 
         Raises:
             Conflict: no release served before.
@@ -196,6 +198,11 @@ class Commands:
         if asked is not None:
             change.give_up(asked, "rollback")
             return f"{asked.release_id} will not serve; everything stays as it was"
+        now = change.now
+        if now.canary_bp or now.interleave_bp:
+            stable = now.release(now.stable) or now.stable
+            change.put(replace(now, canary_bp=0, interleave_bp=0), "rollback", stable)
+            return f"{now.release(now.slots().idle)} has nobody any more; {stable} serves everybody"
         target = previous(session)
         if target is None:
             raise Conflict("no release served before the present one that was not rolled back itself; start a canary of another")
@@ -287,7 +294,8 @@ def _already(session: Session, release_id: str) -> str:
     if asked is not None and asked.release_id == release_id:
         return f"{release_id} is being loaded already, and serves everybody as soon as it answers"
     canary = db.active_canary(session)
-    if asked is None and canary is None and now.release(now.stable) == release_id and _serves(session, release_id):
+    shared = canary is not None or now.canary_bp or now.interleave_bp
+    if asked is None and not shared and now.release(now.stable) == release_id and _serves(session, release_id):
         return f"{release_id} serves everybody already"
     return ""
 
@@ -296,7 +304,22 @@ def assert_free(session: Session) -> None:
     """Whether the idle slot is free for another release.
 
     Raises:
-        Conflict: a canary, a release that is to serve, or an experiment has it.
+        Conflict: a canary or a release that is to serve has it, or it has a share.
+    """
+    assert_settled(session)
+    now = db.desired(session)
+    if now.canary_bp or now.interleave_bp:
+        raise Conflict(
+            f"slot {now.slots().idle} has {now.canary_bp} basis points of the units and {now.interleave_bp} interleaved; "
+            "take them away first: `rankloop slots weight 0`, `rankloop slots interleave 0`"
+        )
+
+
+def assert_settled(session: Session) -> None:
+    """Whether nothing is under way that changes who serves by itself.
+
+    Raises:
+        Conflict: a canary is active, or a release is being loaded to serve.
     """
     if (canary := db.active_canary(session)) is not None:
         raise Conflict(
@@ -307,8 +330,6 @@ def assert_free(session: Session) -> None:
         raise Conflict(
             f"{asked.release_id} is being loaded into slot {asked.slot} to serve; wait, or `rankloop rollback` ends that"
         )
-    if now := db.desired(session).interleave_bp:
-        raise Conflict(f"{now} basis points of the units get interleaved lists; end that first: `rankloop slots interleave 0`")
 
 
 def servable(session: Session, release_id: str, force: str) -> Release:

@@ -1,10 +1,12 @@
 """The routes of the control plane, as its OpenAPI document has them."""
 # over budget: every route of one API, with its problems and examples
 
-from typing import Final
+from typing import Any, Final
+
+from msgspec import Struct
 
 from services.auth import Scope
-from services.control import wire
+from services.control import wire, wire_changes
 from services.control.describing import LIMIT, MOMENT, NUMBER, changes, in_path, in_query, shows
 from services.control.moments import moment
 from services.control.openapi_runs import RUNS
@@ -114,9 +116,9 @@ _CANARIES: Final = (
         "/v1/canaries",
         "Tries a release beside the one that serves.",
         wire.CanaryShown,
-        wire.NewCanary,
+        wire_changes.NewCanary,
         "start_canary",
-        wire.NewCanary(_RELEASE, "the new ranker"),
+        wire_changes.NewCanary(_RELEASE, "the new ranker"),
         _CANARY,
         problems={404: "There is no such release."},
     ),
@@ -150,13 +152,12 @@ _SERVING: Final = (
         "/v1/serve",
         "Makes a release serve everybody at once, without a canary.",
         wire.Told,
-        wire.ServeRelease,
+        wire_changes.ServeRelease,
         "serve_release",
-        wire.ServeRelease(_RELEASE, "the first one"),
+        wire_changes.ServeRelease(_RELEASE, "the first one"),
         _TOLD,
         problems={404: "There is no such release."},
     ),
-    shows("/v1/slots", "What should be, beside what edges and Serve say.", wire.SlotsShown, "slots"),
     shows(
         "/v1/events",
         "What was changed, by whom and why, the newest first.",
@@ -174,6 +175,40 @@ _SERVING: Final = (
     ),
     shows("/v1/scoreboard", "What was measured offline beside what was measured online.", wire.Scores, "scoreboard"),
 )
+_GIVE: Final = wire_changes.GiveShare(500, "a look at both")
+
+
+def _by_hand(act: str, summary: str, body: type[Struct], name: str, asks: Struct, **more: Any) -> Operation:
+    return changes(f"/v1/slots/{act}", summary, wire.Told, body, name, asks, _TOLD, **more)
+
+
+_SLOTS: Final = (
+    shows("/v1/slots", "What should be, beside what edges and Serve say.", wire.SlotsShown, "slots"),
+    _by_hand(
+        "fill",
+        "Puts a release into the idle slot, where nobody gets it.",
+        wire_changes.FillSlot,
+        "fill_slot",
+        wire_changes.FillSlot(_RELEASE, "to compare with"),
+        problems={404: "There is no such release."},
+    ),
+    _by_hand(
+        "weight",
+        "Gives the idle slot a share of the units, with no canary to judge it; 0 takes it away.",
+        wire_changes.GiveShare,
+        "weigh_slot",
+        _GIVE,
+    ),
+    _by_hand(
+        "interleave",
+        "Gives a share of the units both slots' lists, interleaved; 0 takes it away.",
+        wire_changes.GiveShare,
+        "interleave_slots",
+        _GIVE,
+    ),
+    _by_hand("swap", "Makes the idle slot the stable one; the other one stays warm.", wire.Why, "swap_slots", _WHY),
+    _by_hand("clear", "Ends what the idle slot holds.", wire.Why, "clear_slot", _WHY),
+)
 _OPEN: Final = (
     Operation("get", "/healthz", "The process is alive.", Health, name="healthz"),
     Operation("get", "/readyz", "Who leads, and what the last round could not do.", wire.ControlReadiness, name="readyz"),
@@ -181,7 +216,7 @@ _OPEN: Final = (
     Operation("get", "/schema/openapi.json", "This document.", None, media="application/vnd.oai.openapi+json"),
 )
 
-OPERATIONS: Final = (*_RELEASES, *_CANARIES, *_SERVING, *RUNS, *_OPEN)
+OPERATIONS: Final = (*_RELEASES, *_CANARIES, *_SERVING, *_SLOTS, *RUNS, *_OPEN)
 """Every route of the application; a test holds them equal."""
 
 

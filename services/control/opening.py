@@ -14,7 +14,7 @@ from services.auth import Tokens
 from services.control.app import build_control
 from services.control.controller import Controller
 from services.control.counting import Counting
-from services.control.database import Database, Lease, Release, database_url, open_database
+from services.control.database import Database, Release, database_url, open_database
 from services.control.drivers import Warmth, open_edges, open_server, sample_requests, warm
 from services.control.observing import open_observer
 from services.control.runs import Cluster, Runs, open_runs
@@ -44,15 +44,6 @@ class Opened(NamedTuple):
     loops: "Loops"
 
 
-class _Leader(Controller):
-    """A controller whose lease its sister loop may show, too."""
-
-    @property
-    def lease(self) -> Lease | None:
-        """What makes this process leader; None: another one is."""
-        return self._leading.lease
-
-
 class Loops:
     """The loop of the releases and that of the runs, each in a thread of its own, so that a slow cluster delays no rollback.
 
@@ -65,7 +56,7 @@ class Loops:
     """
 
     def __init__(
-        self, controller: _Leader, runs: Runs, counting: Counting, database: Database, *, seconds: float = _TICK_SECONDS
+        self, controller: Controller, runs: Runs, counting: Counting, database: Database, *, seconds: float = _TICK_SECONDS
     ) -> None:
         self._controller, self._runs, self._counting, self._database = controller, runs, counting, database
         self._seconds, self._stopping = seconds, threading.Event()
@@ -114,7 +105,7 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
     """
     tokens, database = Tokens.read(settings), open_database(database_url(settings))
     edges, server = open_edges(settings), open_server(settings)
-    controller = _Leader(
+    controller = Controller(
         database,
         edges,
         server,

@@ -1,5 +1,4 @@
 """What goes over the wire to and from the control plane: releases, canaries, slots and the history."""
-# over budget: every body and answer of one API, each field with its meaning
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -18,13 +17,11 @@ __all__ = [
     "Diff",
     "EventList",
     "EventShown",
-    "NewCanary",
     "NewRelease",
     "Registered",
     "ReleaseList",
     "ReleaseShown",
     "Scores",
-    "ServeRelease",
     "ServingShown",
     "ServingSlot",
     "SlotsShown",
@@ -245,36 +242,6 @@ class DecisionList(Struct):
     policy: dict[str, Any]
     decisions: list[DecisionShown]
     next: int | None = None
-
-
-class NewCanary(Struct, forbid_unknown_fields=True):
-    """Starts a canary of a release that is registered.
-
-    Attributes:
-        release_id: what is tried.
-        why: for whoever reads the history.
-        policy: fields of the policy that differ from the default.
-        force: why the gate's verdict is passed over; empty: it is not.
-    """
-
-    release_id: Id
-    why: Text
-    policy: dict[str, Any] = {}
-    force: Force = ""
-
-
-class ServeRelease(Struct, forbid_unknown_fields=True):
-    """Makes a release serve everybody at once, without a canary.
-
-    Attributes:
-        release_id: what will serve.
-        why: for whoever reads the history.
-        force: why the gate's verdict is passed over; empty: it is not.
-    """
-
-    release_id: Id
-    why: Text
-    force: Force = ""
 
 
 class Registered(Struct):

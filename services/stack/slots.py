@@ -1,51 +1,52 @@
-"""Two slots: fill the idle one, give it a share, make it the stable one, empty it. Each is one act, checked before and after."""
+"""Two slots: fill the idle one, give it a share, make it the stable one, empty it. Each is one act, checked before and after.
 
-import time
+Where a control plane has decided something, it is asked, and its history keeps who asked and why; else the edge is told.
+"""
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from components.serve_api import put_into_service
 from rankloop.errors import StackError
+from services.control.wire import Told
 from services.edge import Edge, Slots
 from services.settings import Settings
 from services.stack.children import Children
+from services.stack.decided import Decided, bento_of, decided, wait_until_ended
 from services.stack.place import Place
 from services.stack.serve_api import ServeApi
 from services.stack.watch import as_started, release_in
 
 __all__ = ["clear", "fill", "interleave", "reload", "swap", "weigh"]
 
-_BENTO: Final = "rankloop-ranking"
-_POLL_SECONDS: Final = 0.2
+_SILENT: Final = "by hand, no reason was given"
 
 
-def fill(settings: Settings, release_id: str, *, say: Callable[[str], None]) -> str:
+def fill(settings: Settings, release_id: str, *, say: Callable[[str], None], why: str = _SILENT) -> str:
     """Deploys a release into the idle slot, where only those reach it who ask the slot by name.
 
     Args:
         settings: where the stack is.
         release_id: a release whose Bento is in the store.
         say: takes one line of progress.
+        why: for whoever reads the control plane's history.
 
     Returns:
         The slot.
 
     Raises:
-        StackError: there is no such release, the idle slot has a weight, or the release does not start.
+        StackError: there is no such release, the idle slot has a weight, the release does not start, or a canary is active.
     """
     place, settings, edge = _running(settings)
+    with decided(settings, edge) as control:
+        if control is not None:
+            return control.fill(release_id, why=why, say=say)
     with place.locked():
         slots = edge.slots()
         _assert_no_weight(slots)
-        folder = settings.bento_store / "bentos" / _BENTO / release_id
-        if not folder.is_dir():
-            there = sorted(own.name for own in folder.parent.glob("*") if own.is_dir())
-            raise StackError(
-                f"there is no release {release_id!r} in {settings.bento_store}; there is {', '.join(there) or 'none'}"
-            )
         put_into_service(
-            str(folder.resolve()),
+            bento_of(settings, release_id),
             release_id,
             serve_api=settings.dashboard_url,
             serve_url=settings.slot_url(slots.idle),
@@ -56,43 +57,52 @@ def fill(settings: Settings, release_id: str, *, say: Callable[[str], None]) -> 
         return slots.idle
 
 
-def weigh(settings: Settings, canary_bp: int) -> Slots:
+def weigh(settings: Settings, canary_bp: int, *, why: str = _SILENT) -> Slots:
     """Gives the idle slot a share of the units, from the next request on.
 
     Raises:
-        StackError: the idle slot is empty, or the share is none.
+        StackError: the idle slot is empty, the share is none, or a canary is active.
     """
-    return _change(settings, lambda slots: replace(slots, canary_bp=canary_bp))
+    return _change(
+        settings, lambda slots: replace(slots, canary_bp=canary_bp), lambda control: control.client.weigh(canary_bp, why=why)
+    )
 
 
-def interleave(settings: Settings, interleave_bp: int) -> Slots:
+def interleave(settings: Settings, interleave_bp: int, *, why: str = _SILENT) -> Slots:
     """Gives a share of the units both slots' lists, interleaved, from the next request on.
 
     Raises:
-        StackError: the idle slot is empty, or the share is none.
+        StackError: the idle slot is empty, the share is none, or a canary is active.
     """
-    return _change(settings, lambda slots: replace(slots, interleave_bp=interleave_bp))
+    return _change(
+        settings,
+        lambda slots: replace(slots, interleave_bp=interleave_bp),
+        lambda control: control.client.interleave(interleave_bp, why=why),
+    )
 
 
-def swap(settings: Settings) -> Slots:
+def swap(settings: Settings, *, why: str = _SILENT) -> Slots:
     """Makes the idle slot the stable one: from the next request on it has everybody, and no weight is left.
 
     Raises:
-        StackError: the idle slot is empty.
+        StackError: the idle slot is empty, or a canary is active.
     """
-    return _change(settings, Slots.swapped)
+    return _change(settings, Slots.swapped, lambda control: control.client.swap(why=why))
 
 
-def clear(settings: Settings) -> str | None:
+def clear(settings: Settings, *, why: str = _SILENT) -> str | None:
     """Ends the release in the idle slot.
 
     Returns:
         The slot; None where it was empty.
 
     Raises:
-        StackError: it has a weight, or Serve does not end it.
+        StackError: it has a weight, Serve does not end it, or a canary is active.
     """
     place, settings, edge = _running(settings)
+    with decided(settings, edge) as control:
+        if control is not None:
+            return control.clear(why=why)
     with place.locked():
         slots, api = edge.slots(), ServeApi(settings)
         _assert_no_weight(slots)
@@ -101,13 +111,7 @@ def clear(settings: Settings) -> str | None:
         if len(kept) == len(declared):
             return None
         api.declare(kept)
-        end = time.monotonic() + settings.start_seconds
-        while slots.idle in ((api.details() or {}).get("applications") or {}):
-            if time.monotonic() > end:
-                raise StackError(
-                    f"Ray Serve did not end slot {slots.idle} within {settings.start_seconds:.0f} s; see `rankloop logs`"
-                )
-            time.sleep(_POLL_SECONDS)
+        wait_until_ended(settings, slots.idle)
         place.write("applications", {"applications": kept})
         return slots.idle
 
@@ -123,8 +127,12 @@ def reload(settings: Settings) -> None:
         edge.reload()
 
 
-def _change(settings: Settings, change: Callable[[Slots], Slots]) -> Slots:
+def _change(settings: Settings, change: Callable[[Slots], Slots], ask: Callable[[Decided], Told]) -> Slots:
     place, settings, edge = _running(settings)
+    with decided(settings, edge) as control:
+        if control is not None:
+            change(edge.slots())  # a share that cannot be is refused here, in the same words
+            return control.split(ask(control))
     with place.locked():
         before = edge.slots()
         wanted = change(before)

@@ -1,6 +1,5 @@
 """Which release answers at an address."""
 
-import ssl
 from functools import cache
 from typing import Final
 
@@ -9,6 +8,7 @@ import httpx
 __all__ = ["release_at"]
 
 _SECONDS: Final = 2.0
+_STALE: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 def release_at(url: str, *, seconds: float = _SECONDS) -> str | None:
@@ -22,7 +22,10 @@ def release_at(url: str, *, seconds: float = _SECONDS) -> str | None:
         httpx.ConnectError: nobody listens there.
     """
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=seconds, verify=_trusted())
+        try:
+            answer = _client().get(f"{url}/readyz", timeout=seconds)
+        except _STALE:  # a connection of an earlier look, whose other end was just closed
+            answer = _client().get(f"{url}/readyz", timeout=seconds)
         return answer.json().get("release_id") if answer.is_success else None
     except httpx.ConnectError:
         raise
@@ -31,6 +34,6 @@ def release_at(url: str, *, seconds: float = _SECONDS) -> str | None:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Made once: to read the system's certificates takes longer than to ask."""
-    return httpx.create_ssl_context()
+def _client() -> httpx.Client:
+    """One for every look, of any thread: each slot is looked at every second, and a connection of its own costs more."""
+    return httpx.Client()

@@ -6,7 +6,8 @@ from litestar import get, post
 
 from services.auth import Scope
 from services.control.answering import MOST, body, name_in_path, number, present, who, worked
-from services.control.wire import CanaryList, CanaryShown, DecisionList, NewCanary, Why
+from services.control.wire import CanaryList, CanaryShown, DecisionList, Why
+from services.control.wire_changes import NewCanary
 from services.http import Asked
 
 __all__ = ["CANARIES"]

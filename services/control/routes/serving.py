@@ -1,4 +1,4 @@
-"""Who serves: go back, serve at once, what is beside what should be; and the history of it all."""
+"""Who serves: go back, serve at once; and the history of it all."""
 
 from typing import Any, Final
 
@@ -6,7 +6,8 @@ from litestar import get, post
 
 from services.auth import Scope
 from services.control.answering import MOST, body, number, present, text, when, who, worked
-from services.control.wire import EventList, Scores, ServeRelease, SlotsShown, Told, Why
+from services.control.wire import EventList, Scores, Told, Why
+from services.control.wire_changes import ServeRelease
 from services.http import Asked
 
 __all__ = ["SERVING"]
@@ -29,11 +30,6 @@ async def _serve(request: Asked) -> Told:
     return await worked(request, work)
 
 
-@get("/v1/slots", scope=Scope.READ)
-async def _slots(request: Asked) -> SlotsShown:
-    return await worked(request, request.app.state.slots)
-
-
 @get("/v1/events", scope=Scope.READ)
 async def _events(request: Asked) -> EventList:
     given = request.query_params
@@ -49,5 +45,5 @@ async def _scoreboard(request: Asked) -> Scores:
     return await worked(request, request.app.state.views.scoreboard)
 
 
-SERVING: Final = (_rollback, _serve, _slots, _events, _scoreboard)
+SERVING: Final = (_rollback, _serve, _events, _scoreboard)
 """The handlers."""

@@ -59,15 +59,15 @@ def test_a_command_is_one_call(
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def called(settings: object, *arguments: Any, **_: Any) -> Any:
-        asked.append(arguments)
+    def called(settings: object, *arguments: Any, **named: Any) -> Any:
+        asked.append((*arguments, named["why"]))
         return back
 
     monkeypatch.setattr(stack, function, called)
-    done = rankloop("slots", *words)
+    done = rankloop("slots", *words, "--why", "a look")
     assert done.exit_code == 0
     assert says in done.output
-    assert asked == [given]
+    assert asked == [(*given, "a look")]
 
 
 def test_a_share_beyond_all_units_makes_no_sense(rankloop: Rankloop) -> None:
@@ -75,7 +75,7 @@ def test_a_share_beyond_all_units_makes_no_sense(rankloop: Rankloop) -> None:
 
 
 def test_a_refusal_is_one_sentence(rankloop: Rankloop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(settings: object) -> None:
+    def refuse(settings: object, **_: object) -> None:
         raise StackError("slot green holds no release that answers")
 
     monkeypatch.setattr(stack, "swap", refuse)

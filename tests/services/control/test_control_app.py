@@ -163,6 +163,41 @@ def test_a_rollback_ends_a_canary_and_then_goes_back_a_release(place: World, ask
     assert ask.get("/v1/releases/r20261118-00000003").json()["state"] == "rolled back"
 
 
+def test_slots_are_filled_weighed_interleaved_swapped_and_cleared_by_hand(place: World, ask: TestClient[Any]) -> None:
+    place.serving(OLD)
+    place.register(NEW)
+
+    def told(act: str, **more: Any) -> str:
+        said = ask.post(f"/v1/slots/{act}", json={**more, **WHY}, headers={"X-Rankloop-Who": "Ada"})
+        assert said.status_code == 200, said.text
+        return str(said.json()["said"])
+
+    assert told("fill", release_id=NEW) == f"{NEW} is being loaded into slot green, where nobody gets it"
+    early = ask.post("/v1/slots/weight", json={"share_bp": 1, **WHY})
+    assert (early.status_code, f"{NEW} is being loaded" in early.json()["detail"]) == (409, True)
+    place.tick()
+    told("weight", share_bp=300)
+    told("interleave", share_bp=70)
+    assert edge(place) == Slots(canary_bp=300, interleave_bp=70)
+    assert ask.post("/v1/slots/clear", json=WHY).status_code == 409
+    assert NEW in told("swap")
+    assert edge(place) == Slots("green")
+    told("clear")
+    place.tick(2)
+    assert ask.get("/v1/slots").json()["server"] == {"blue": None, "green": NEW}
+    kinds = ("slots.filled", "slots.weighted", "slots.interleaved", "slots.swapped", "slots.emptied")
+    found = [own for own in ask.get("/v1/events").json()["events"] if own["kind"] in kinds]
+    assert [own["kind"] for own in reversed(found)] == list(kinds)
+    assert {(own["who"], own["why"]) for own in found} == {("Ada", WHY["why"])}
+
+
+def test_while_a_canary_runs_slots_are_not_changed_by_hand(ask: TestClient[Any], canary: str) -> None:
+    bodies: dict[str, Any] = {"fill": {"release_id": NEW}, "weight": {"share_bp": 0}, "interleave": {"share_bp": 9}}
+    for act in ("fill", "weight", "interleave", "swap", "clear"):
+        said = ask.post(f"/v1/slots/{act}", json={**bodies.get(act, {}), **WHY})
+        assert (said.status_code, canary in said.json()["detail"]) == (409, True), act
+
+
 def test_the_history_says_who_when_and_why_and_what_was_serving_then(place: World, ask: TestClient[Any], canary: str) -> None:
     then = place.now
     promoted = ask.post(f"/v1/canaries/{canary}/promote", json={"why": "it is good"}, headers={"X-Rankloop-Who": "Zo%C3%AB"})
@@ -197,7 +232,8 @@ def test_what_is_not_there_is_404_and_says_where_to_look(ask: TestClient[Any]) -
         said = ask.get(f"/v1/{path}")
         assert said.status_code == 404, path
         assert "'x'" in said.json()["detail"]
-    for path, body in (("canaries", {"release_id": "x"}), ("serve", {"release_id": "x"}), ("canaries/x/abort", {})):
+    assert ask.post("/v1/canaries/x/abort", json=WHY).status_code == 404
+    for path, body in (("canaries", {"release_id": "x"}), ("serve", {"release_id": "x"}), ("slots/fill", {"release_id": "x"})):
         assert ask.post(f"/v1/{path}", json={**body, **WHY}).status_code == 404, path
 
 
@@ -209,6 +245,11 @@ def test_what_is_not_there_is_404_and_says_where_to_look(ask: TestClient[Any]) -
         ("rollback", {"why": "x" * 501}),
         ("rollback", {"why": "x", "more": 1}),
         ("serve", {"release_id": "no/such", "why": "x"}),
+        ("slots/fill", {"release_id": "no/such", "why": "x"}),
+        ("slots/weight", {"share_bp": 10_001, "why": "x"}),
+        ("slots/interleave", {"share_bp": -1, "why": "x"}),
+        ("slots/weight", {"share_bp": 5}),
+        ("slots/swap", {"why": "x", "release_id": "x"}),
         ("releases", {"why": "x"}),
         ("releases", {"bundle": "/etc", "why": "x"}),
         ("releases", {"bundle": "../..", "why": "x"}),

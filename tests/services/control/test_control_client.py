@@ -59,6 +59,20 @@ def test_the_history_names_the_client(place: World, client: ControlClient) -> No
     assert terminal_user()
 
 
+def test_slots_are_changed_by_hand(place: World, client: ControlClient) -> None:
+    place.serving(OLD)
+    place.register(NEW)
+    assert client.hold(NEW, why="to compare with").desired.green == NEW
+    place.tick()
+    assert client.weigh(300, why="a look").desired.canary_bp == 300
+    assert client.interleave(70, why="a look").desired.interleave_bp == 70
+    assert client.swap(why="it is better").desired.stable == "green"
+    assert client.empty(why="it is not needed").desired.blue is None
+    with pytest.raises(ApiError, match="slot blue holds no release that answers; fill it first") as refused:
+        client.weigh(1, why="x")
+    assert refused.value.status == 409
+
+
 def test_a_token_is_sent(shared_rig: Rig, tmp_path: Path) -> None:
     tokens = guarded(home=tmp_path).tokens_sha256
     with world(shared_rig, tmp_path, tokens_sha256=tokens) as place, served(place.app) as url:

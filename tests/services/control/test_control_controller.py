@@ -529,19 +529,116 @@ def test_a_rollback_does_not_wait_for_a_slot_that_hangs(bench: Bench) -> None:
 def test_a_release_held_for_comparison_gets_nobody_until_lists_are_interleaved(bench: Bench) -> None:
     bench.serve(FIRST)
     bench.controller.hold(SECOND, who="ada", why="a shadow")
-    with pytest.raises(Conflict, match="slot green does not answer with a release yet"):
+    with pytest.raises(Conflict, match=f"slot green holds no release that answers: {SECOND} is being loaded"):
         bench.controller.interleave(1000, who="ada")
     bench.controller.tick()
     assert (bench.plant.declared(), bench.edge) == ({"blue": FIRST, "green": SECOND}, Slots())
     bench.controller.interleave(1000, who="ada", why="an experiment")
     bench.controller.tick()
     assert bench.edge == Slots(interleave_bp=1000)
-    with pytest.raises(Conflict, match="1000 basis points of the units get interleaved lists"):
+    with pytest.raises(Conflict, match="slot green has 0 basis points of the units and 1000 interleaved"):
         bench.controller.start_canary(THIRD, EASY, who="ada")
     bench.controller.interleave(0, who="ada")
     bench.controller.empty(who="ada", why="over")
     bench.controller.tick()
     assert (bench.plant.declared(), bench.edge, bench.state(SECOND)) == ({"blue": FIRST}, Slots(), "retired")
+
+
+def held(bench: Bench) -> None:
+    """FIRST serves, and SECOND answers in the slot green, where nobody gets it."""
+    bench.serve(FIRST)
+    bench.controller.hold(SECOND, who="ada")
+    bench.controller.tick()
+
+
+def test_a_share_by_hand_stays_until_it_is_taken_away_and_keeps_the_slot_as_it_is(bench: Bench) -> None:
+    held(bench)
+    told = bench.controller.weigh(2500, who="ada", why="a look at both")
+    assert told.said == "slot green gets 2500 basis points of the units, slot blue the rest"
+    bench.later(1000.0)
+    assert bench.edge == Slots(canary_bp=2500)
+    for refused in (
+        lambda: bench.controller.hold(THIRD, who="ada"),
+        lambda: bench.controller.empty(who="ada"),
+        lambda: bench.controller.start_canary(THIRD, EASY, who="ada"),
+        lambda: bench.controller.serve_now(THIRD, who="ada"),
+    ):
+        with pytest.raises(Conflict, match=r"slot green has 2500 basis points .* `rankloop slots weight 0`"):
+            refused()
+    bench.controller.weigh(0, who="ada")
+    bench.controller.empty(who="ada")
+    bench.controller.tick()
+    assert (bench.edge, bench.plant.declared()) == (Slots(), {"blue": FIRST})
+    (last, first) = bench.kinds("slots.weighted")
+    assert [(own.who, own.why, own.subject) for own in (first, last)] == [
+        ("ada", "a look at both", SECOND),
+        ("ada", "no reason was given", SECOND),
+    ]
+
+
+def test_a_swap_by_hand_keeps_the_other_slot_warm_and_again_goes_back(bench: Bench) -> None:
+    held(bench)
+    bench.controller.weigh(2500, who="ada")
+    assert bench.controller.swap(who="ada").said == f"{SECOND} serves everybody; {FIRST} stays warm in slot blue"
+    bench.later(99.0)
+    assert (bench.edge, bench.state(FIRST), bench.state(SECOND)) == (Slots("green"), "kept warm", "serving")
+    bench.controller.swap(who="ada")
+    bench.later(99.0)
+    assert (bench.edge, bench.state(FIRST), bench.state(SECOND)) == (Slots(), "serving", "kept warm")
+    bench.later(2.0)
+    bench.later()
+    assert (bench.plant.declared(), bench.state(SECOND)) == ({"blue": FIRST}, "retired")
+
+
+def test_a_rollback_takes_a_share_by_hand_away_and_only_then_goes_back_a_release(bench: Bench) -> None:
+    bench.serve(FIRST, SECOND)
+    bench.controller.hold(THIRD, who="ada")
+    bench.controller.tick()
+    bench.controller.weigh(2500, who="ada")
+    assert bench.controller.rollback(who="ada").said == f"{THIRD} has nobody any more; {SECOND} serves everybody"
+    assert (bench.edge, bench.state(SECOND)) == (Slots("green"), "serving")
+    assert FIRST in bench.controller.rollback(who="ada").said
+
+
+def test_an_empty_slot_gets_no_share_and_is_not_swapped_to(bench: Bench) -> None:
+    bench.serve(FIRST)
+    for refused in (
+        lambda: bench.controller.weigh(1, who="ada"),
+        lambda: bench.controller.interleave(1, who="ada"),
+        lambda: bench.controller.swap(who="ada"),
+    ):
+        with pytest.raises(Conflict, match="slot green holds no release that answers; fill it first: `rankloop slots fill"):
+            refused()
+    bench.controller.weigh(0, who="ada")
+    assert bench.edge == Slots()
+
+
+@pytest.mark.parametrize("canary", [True, False])
+def test_while_something_decides_by_itself_the_slots_are_not_changed_by_hand(bench: Bench, canary: bool) -> None:
+    bench.serve(FIRST)
+    if canary:
+        bench.canary(SECOND)
+    else:
+        bench.controller.serve_now(SECOND, who="ada")
+    wanted = bench.desired
+    for refused in (
+        lambda: bench.controller.hold(THIRD, who="ada"),
+        lambda: bench.controller.weigh(0, who="ada"),
+        lambda: bench.controller.weigh(10, who="ada"),
+        lambda: bench.controller.interleave(10, who="ada"),
+        lambda: bench.controller.swap(who="ada"),
+        lambda: bench.controller.empty(who="ada"),
+    ):
+        with pytest.raises(Conflict, match=r"end it first|wait, or `rankloop rollback` ends that"):
+            refused()
+    assert bench.desired == wanted
+
+
+def test_the_first_change_by_hand_adopts_what_serves(bench: Bench) -> None:
+    served_by_hand(bench, green=FIRST)
+    bench.controller.hold(SECOND, who="ada")
+    bench.controller.tick()
+    assert (bench.edge, bench.plant.declared()) == (Slots("green"), {"green": FIRST, "blue": SECOND})
 
 
 def test_commands_of_several_threads_leave_the_edge_as_recorded(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 """Edges by their settings, and the rollback that needs no control plane."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,24 @@ def test_edges_are_named_with_commas_between(tmp_path: Path) -> None:
     assert edges.names() == ["/run/a.sock", "edge-2:9999", "[::1]:9999"]
 
 
-def test_without_names_it_is_this_machines_edge_and_its_seeds(tmp_path: Path) -> None:
+def test_without_names_it_is_this_machines_edge(tmp_path: Path) -> None:
     edges = open_edges(Settings.read(home=tmp_path))
     assert isinstance(edges, LocalEdge)
     assert (edges.names(), edges.read()) == (["local"], {"local": None})
 
 
-def test_edges_that_are_named_have_the_recorded_seeds(rig: Rig, settings: Settings) -> None:
-    Slots(split_seed=7, interleave_seed=8).write(settings.home / "edge" / "slots.json")
-    edges = open_edges(settings)
-    assert edges.read() == {settings.edges: Slots(split_seed=7, interleave_seed=8)}
-    edges.apply(Slots("green", split_seed=7, interleave_seed=8))
-    with pytest.raises(StackError, match=r"the seeds are \(7, 8\) in the edges' configurations, not \(1, 2\)"):
-        edges.apply(Slots("blue"))
+def test_each_edge_is_asked_for_its_own_seeds_and_takes_no_others(
+    rig: Rig, start_rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    other = start_rig(slots=Slots(split_seed=7, interleave_seed=8))
+    usual, seeded = (str(one.edge.config.admin_socket) for one in (rig, other))
+    edges = open_edges(Settings.read(home=tmp_path, edges=f"{usual},{seeded}"))
+    assert edges.read() == {usual: Slots(), seeded: Slots(split_seed=7, interleave_seed=8)}
+    with pytest.raises(
+        StackError, match=rf"1 of 2 edges .*{seeded}: the seeds are \(7, 8\) in the configuration .*, not \(1, 2\)"
+    ):
+        edges.apply(Slots("green"))
+    assert edges.read() == {usual: Slots("green"), seeded: Slots(split_seed=7, interleave_seed=8)}
 
 
 @pytest.mark.parametrize(("named", "message"), [("a.sock,a.sock", "a.sock more than once"), (",", "the edges are none")])
