@@ -20,9 +20,10 @@ from services.control.wire import CanaryShown
 from services.crowd import Report
 from services.settings import Settings
 
+Crowds = Callable[[], list[tuple[int, list[str]]]]
 AT = "2026-11-17T14:05:00Z"
 CROWD = """#!{python}
-import json, signal, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
 
 here = Path(__file__).parent
@@ -36,7 +37,7 @@ def leave(*_):
 signal.signal(signal.SIGTERM, leave)
 words = sys.argv[sys.argv.index("crowd") :]
 with (here / "crowds").open("a") as file:
-    file.write(json.dumps(words) + "\\n")
+    file.write(json.dumps([os.getpid(), *words]) + "\\n")
 time.sleep(60)
 """
 
@@ -46,15 +47,15 @@ def report(answered: int) -> Report:
 
 
 @pytest.fixture
-def crowds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[str]]]:
-    """Another program in the crowd's place, which comes until it is stopped; the words each one was started with."""
+def crowds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowds:
+    """Another program in the crowd's place, which comes until it is stopped; the process and the words of each."""
     program = tmp_path / "crowd"
     program.write_text(CROWD.format(python=sys.executable))
     program.chmod(0o755)
     (tmp_path / "report.json").write_bytes(msgspec.json.encode(report(17)))
     monkeypatch.setattr(module.sys, "executable", str(program))
     file = tmp_path / "crowds"
-    return lambda: [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return lambda: [(line[0], line[1:]) for line in map(json.loads, file.read_text().splitlines())] if file.exists() else []
 
 
 def canary(name: str, release: str, status: str) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def shown(release: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def plane(server: Any, monkeypatch: pytest.MonkeyPatch, home: Path, crowds: Callable[[], list[list[str]]]) -> Any:
+def plane(server: Any, monkeypatch: pytest.MonkeyPatch, home: Path, crowds: Crowds) -> Any:
     """A control plane whose canary c1 ends promoted and c2 rolled back, each once its crowd has come."""
     monkeypatch.setenv("RANKLOOP_CONTROL_PORT", str(server.http.server_port))
     slot = {"slot": "green", "release_id": "r1", "share_bp": 10_000, "stable": True, "interleaved_bp": 0}
@@ -120,12 +121,12 @@ def words(folder: Path, seed: int) -> list[str]:
 
 
 def test_a_crowd_drives_the_canary_under_way_and_then_a_bad_one_to_their_ends(
-    plane: Any, crowds: Any, harms: list[tuple[Path, Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    plane: Any, crowds: Crowds, harms: list[tuple[Path, Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings.read()
     ended = tried(settings, tmp_path / "market")
     assert [(own.canary_id, own.status) for own in ended] == [("c1", "promoted"), ("c2", "rolled back")]
-    assert crowds() == [words(tmp_path / "market", seed) for seed in (1, 2)]
+    assert [own for _, own in crowds()] == [words(tmp_path / "market", seed) for seed in (1, 2)]
     assert harms == [(Path("/bundles/r1"), settings.bento_store, "reversed")]
     (asked,) = [body for path, body in plane.asked if path == "/v1/releases"]
     assert (asked["bento"], asked["then"], asked["policy"]) == ("/bentos/r-bad", "canary", POLICY)
@@ -138,10 +139,10 @@ def test_a_crowd_drives_the_canary_under_way_and_then_a_bad_one_to_their_ends(
     ]
     assert sorted(parts, key=said.index) == parts
     assert said.count("17 people came") == 2
-    assert psutil.Process().children() == []
+    assert not any(psutil.pid_exists(pid) for pid, _ in crowds())
 
 
-def test_without_a_canary_under_way_no_crowd_comes_and_where_to_look_is_said(plane: Any, crowds: Any, tmp_path: Path) -> None:
+def test_without_a_canary_under_way_no_crowd_comes_and_where_to_look_is_said(plane: Any, crowds: Crowds, tmp_path: Path) -> None:
     plane.says("/v1/canaries", {"canaries": [canary("c0", "r0", "promoted")]})
     with pytest.raises(ControlError, match=r"no canary is under way .*`rankloop canary list`"):
         tried(Settings.read(), tmp_path)
@@ -149,7 +150,7 @@ def test_without_a_canary_under_way_no_crowd_comes_and_where_to_look_is_said(pla
 
 
 def test_a_crowd_that_nobody_answered_is_an_error_with_its_last_words(
-    plane: Any, crowds: Any, harms: list[Any], tmp_path: Path
+    plane: Any, crowds: Crowds, harms: list[Any], tmp_path: Path
 ) -> None:
     (tmp_path / "unanswered").touch()
     with pytest.raises(ControlError, match="the crowd ended with 1: nobody listens"):
@@ -157,12 +158,12 @@ def test_a_crowd_that_nobody_answered_is_an_error_with_its_last_words(
     assert harms == []
 
 
-def test_a_canary_that_cannot_be_followed_leaves_no_crowd_behind(plane: Any, crowds: Any, tmp_path: Path) -> None:
+def test_a_canary_that_cannot_be_followed_leaves_no_crowd_behind(plane: Any, crowds: Crowds, tmp_path: Path) -> None:
     plane.refuses("/v1/canaries/c1", 404, "there is no canary c1")
     with pytest.raises(ApiError, match="there is no canary c1"):
         tried(Settings.read(), tmp_path)
     assert len(crowds()) == 1
-    assert psutil.Process().children() == []
+    assert not any(psutil.pid_exists(pid) for pid, _ in crowds())
 
 
 @pytest.mark.parametrize("stable", [True, False])
