@@ -26,7 +26,7 @@ endef
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## the whole loop, until a ranked list answers over HTTP; DATA=folder runs it on your log
+demo: $(VENV)/.installed ## the whole loop, until a canary is promoted and a bad one rolled back; DATA=folder: on your log
 	@$(BIN)/rankloop demo $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.installed-dev ## every test; ARGS="-k gate" passes anything to pytest

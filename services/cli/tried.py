@@ -28,14 +28,15 @@ FIRST: Final[dict[str, Any]] = {"retrievers": ["popular", "bm25"], "trials": 1}
 """The recipe of the release that serves before there is a better one: two retrievers, and no tuning."""
 
 POLICY: Final[dict[str, Any]] = {
-    "steps": [1000, 5000],
+    "steps": [2000, 5000],
     "min_seconds": 10.0,
     "min_units": 50,
     "interval_seconds": 2.0,
     "max_seconds": 900.0,
     "guards": {
         "errors": {"floor": 0.05},
-        # on a machine that trains, simulates and serves at once, times say little
+        # five retrievers take longer than two, and a machine that simulates and serves at once is no judge of time
+        "latency_p50": {"tolerate": 2.0},
         "latency_p95": {"tolerate": 2.0, "rule_out": None},
         "latency_p99": {"tolerate": 4.0},
         "fallback": {"floor": 0.2},

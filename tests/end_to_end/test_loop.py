@@ -29,7 +29,7 @@ from services.stack.ports import NAMED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SIZE = ["--impressions", "30000"]
+SIZE = ["--impressions", "120000"]
 RECIPE = [
     "--set",
     "trials=3",
@@ -124,11 +124,15 @@ def _logs(home: Path) -> str:
 def test_the_demo_records_what_each_step_cost_and_what_came_of_it(loop: Loop) -> None:
     demo = loop.demo
     steps = {step["name"]: step for step in demo["steps"]}
-    assert list(steps)[2:] == [
+    assert list(steps) == [
+        "simulate", "up", "first release",
         "ingest", "build_features", "train_retrievers", "train_ranker", "evaluate", "package", "deploy",
+        "canaries",
     ]  # fmt: skip
     assert all(step["seconds"] > 0 and step["peak_mb"] > 10 for step in steps.values())
     assert demo["verdict"] == "pass"
+    assert [own["status"] for own in demo["canaries"]] == ["promoted", "rolled back"]
+    assert demo["canaries"][0]["release_id"] == demo["release_id"]
     assert demo["release_id"].startswith("r2")
     assert demo["urls"]["service"] == loop.url
 
@@ -144,6 +148,18 @@ def test_a_ranked_list_answers_over_http(loop: Loop) -> None:
     assert all(item["title"] and item["source"] for item in answer["items"])
 
 
+def test_the_record_says_what_was_serving_and_why(loop: Loop) -> None:
+    shown = json.loads(loop.rankloop("releases", "list", "--json").stdout)["releases"]
+    states = {own["release_id"]: own["state"] for own in shown}
+    assert states[loop.demo["release_id"]] == "serving"
+    assert states[loop.demo["canaries"][1]["release_id"]] == "rolled back"
+    events = json.loads(loop.rankloop("events", "--json").stdout)["events"]
+    kinds = [event["kind"] for event in events]
+    for kind in ("release.served", "canary.advanced", "canary.promoted", "canary.rolled_back"):
+        assert kind in kinds
+    assert all(event["who"] and event["why"] for event in events)
+
+
 def test_what_is_served_is_what_the_bundle_ranks(loop: Loop) -> None:
     record = next(own for own in reversed(History(loop.home).records()) if own.release_id)
     bundle = Bundle.open(record.bundle)
@@ -157,8 +173,10 @@ def test_what_is_served_is_what_the_bundle_ranks(loop: Loop) -> None:
 def test_the_recorded_decision_can_be_replayed(loop: Loop) -> None:
     folder = loop.evaluation()
     verdict = Verdict.from_json((folder / "verdict.json").read_text())
-    systems = {name: Measured.read(folder / "measured" / f"{name}.parquet") for name in ("candidate", "popular")}
-    again = decide(systems["candidate"], baseline=systems["popular"], policy=verdict.policy, seed=verdict.seed)
+    assert verdict.champion is not None
+    names = ("candidate", "popular", verdict.champion)
+    candidate, popular, champion = (Measured.read(folder / "measured" / f"{name}.parquet") for name in names)
+    again = decide(candidate, baseline=popular, champion=champion, policy=verdict.policy, seed=verdict.seed)
     assert again == verdict
 
 
