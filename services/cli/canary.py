@@ -1,6 +1,7 @@
 """`rankloop canary ...`: a release tried beside the one that serves, and what the numbers say of it."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -149,13 +150,20 @@ def _exit(ended: CanaryShown) -> NoReturn:
     raise typer.Exit(0 if ended.status == "promoted" else NOT_PASSED)
 
 
-def watched(client: ControlClient, canary_id: str) -> CanaryShown:
-    """Draws a canary until it ends: in a terminal in place, elsewhere one line for each change."""
+def watched(client: ControlClient, canary_id: str, *, each: Callable[[], None] = lambda: None) -> CanaryShown:
+    """Draws a canary until it ends: in a terminal in place, elsewhere one line for each change.
+
+    Args:
+        client: of the control plane.
+        canary_id: which.
+        each: called before each look; what it raises ends the watching.
+    """
     found = client.canary(canary_id)
     if out.is_terminal:
         with Live(drawn(found), console=out, auto_refresh=False) as live:
             while found.ended_at is None:
                 time.sleep(_POLL_SECONDS)
+                each()
                 found = _asked(client, found)
                 live.update(drawn(found), refresh=True)
     else:
@@ -167,6 +175,7 @@ def watched(client: ControlClient, canary_id: str) -> CanaryShown:
             if found.ended_at is not None:
                 break
             time.sleep(_POLL_SECONDS)
+            each()
             found = _asked(client, found)
     return found
 

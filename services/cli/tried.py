@@ -1,5 +1,6 @@
 """The end of the demo: a crowd before the service drives one release to promotion, and a bad one to its rollback."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,13 +83,14 @@ def tried(settings: Settings, folder: Path) -> list[CanaryShown]:
 
 def _driven(settings: Settings, folder: Path, control: ControlClient, canary_id: str, *, seed: int) -> CanaryShown:
     with _crowd(folder, seed) as crowd:
-        ended = watched(control, canary_id)
+        ended = watched(control, canary_id, each=lambda: _assert_there(crowd))
         report = _stopped(crowd)
     if not out.is_terminal:
         out.print(drawn(ended))
-    from services.cli.crowd import show_crowd
+    if report is not None:
+        from services.cli.crowd import show_crowd
 
-    show_crowd(report)
+        show_crowd(report)
     return ended
 
 
@@ -119,12 +121,21 @@ def _crowd(folder: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
-def _stopped(crowd: subprocess.Popen[str]) -> "Report":
-    """Lets nobody come any more; what the crowd saw."""
+def _assert_there(crowd: subprocess.Popen[str]) -> None:
+    """A canary that nobody asks would be waited for in vain."""
+    if crowd.poll() is not None:
+        _, errors = crowd.communicate()
+        raise ControlError(f"the crowd ended with {crowd.returncode}: {errors.strip()[-500:] or 'nobody was answered'}")
+
+
+def _stopped(crowd: subprocess.Popen[str]) -> "Report | None":
+    """Lets nobody come any more; what the crowd saw; None where the canary ended before anybody came."""
     from services.crowd import Report
 
     crowd.terminate()
     said, errors = crowd.communicate(timeout=120)
+    if crowd.returncode == -signal.SIGTERM:
+        return None
     if crowd.returncode != 0:
         raise ControlError(f"the crowd ended with {crowd.returncode}: {errors.strip()[-500:] or 'nobody was answered'}")
     return msgspec.json.decode(said, type=Report)

@@ -118,7 +118,7 @@ async def _alerts(request: Asked) -> AlertsAnswered:
 
 def _run(own: Any, steps: Any = ()) -> RunShown:
     given = {name: getattr(own, name) for name in RunShown.__struct_fields__ if name != "steps"}
-    shown = [StepShown(one.name, one.state, one.seconds, one.peak_mb, list(one.said)) for one in steps]
+    shown = [StepShown(one.name, one.state, one.seconds, one.peak_mb, list(one.said), dict(one.facts)) for one in steps]
     return RunShown(**given, steps=shown)
 
 

@@ -92,12 +92,13 @@ def plane(server: Any, monkeypatch: pytest.MonkeyPatch, home: Path, crowds: Crow
     begun = {"release": shown("r-bad"), "said": "it begins", "canary": canary("c2", "r-bad", "running")}
     server.says("/v1/releases", begun)
 
-    def once_they_came(control: ControlClient, canary_id: str) -> CanaryShown:
+    def once_they_came(control: ControlClient, canary_id: str, *, each: Callable[[], None]) -> CanaryShown:
         end = time.monotonic() + 30
         while len(crowds()) < int(canary_id[1:]):
             assert time.monotonic() < end
             time.sleep(0.01)
-        return watched(control, canary_id)
+        each()
+        return watched(control, canary_id, each=each)
 
     monkeypatch.setattr(module, "watched", once_they_came)
     return server
