@@ -64,7 +64,7 @@ class Reconciler:
         for slot, own in needed.items():
             if slot == on_trial:
                 continue  # it is filled and tried in one
-            used = slot == wanted.stable or wanted.canary_bp > 0
+            used = slot == wanted.stable or wanted.canary_bp > 0 or wanted.interleave_bp > 0
             if own is not None and held[slot] != own.release_id and (used or self.is_quiet(slot)):
                 return self._do(slot, ("fill", slot, own.release_id), partial(self.fill, slot, own))
             if wanted.release(slot) is None and (held[slot] or slot not in self._emptied) and self.is_quiet(slot):
