@@ -127,7 +127,7 @@ RUNS: Final[tuple[Operation, ...]] = (
     ),
     changes(
         "/v1/alerts",
-        "Takes Alertmanager's webhook, and starts the runs that the policy for alerts names.",
+        "Takes Alertmanager's webhook, and starts the runs, or takes back the release, as the policy for alerts says.",
         wire_runs.AlertsAnswered,
         wire.Alerts,
         "alerts",

@@ -204,6 +204,12 @@ class Removed(Struct):
 
 
 class AlertsAnswered(Struct):
-    """The runs that alerts started; those answered before start none."""
+    """What followed from alerts; from those that were answered before, nothing does.
+
+    Attributes:
+        runs: that they started.
+        rolled_back: what was said of the release they took back; empty: none was.
+    """
 
     runs: list[RunShown]
+    rolled_back: str = ""

@@ -111,9 +111,14 @@ async def _remove(request: Asked) -> Removed:
 
 @post("/v1/alerts", status_code=200, scope=Scope.ADMIN)
 async def _alerts(request: Asked) -> AlertsAnswered:
-    asked, triggers = await body(request, Alerts), request.app.state.triggers
-    name = who(request, otherwise="alertmanager")
-    return await worked(request, lambda: AlertsAnswered([_run(own) for own in triggers.answer(asked.alerts, who=name)]))
+    asked, state, name = await body(request, Alerts), request.app.state, who(request, otherwise="alertmanager")
+
+    def work() -> AlertsAnswered:
+        why = state.triggers.to_roll_back(asked.alerts, who=name)
+        said = state.commands.rollback(who=name, why=why).said if why else ""
+        return AlertsAnswered([_run(own) for own in state.triggers.answer(asked.alerts, who=name)], said)
+
+    return await worked(request, work)
 
 
 def _run(own: Any, steps: Any = ()) -> RunShown:

@@ -1,8 +1,8 @@
-"""Alerts that start runs: which, on what order, and how often at most."""
+"""Alerts that start runs or take a release back: which, and how often at most."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 import yaml
@@ -15,19 +15,21 @@ __all__ = ["AlertPolicy", "AlertRule"]
 
 
 class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which alerts start which run.
+    """What follows from which alerts.
 
     Attributes:
         alerts: names of alerts.
         labels: labels an alert must have, with their values; empty: any.
+        act: start a `run`, or `roll back` to the release that served before.
         order: what the run is to do; fields of `RunOrder`.
         surface: the run's surface; empty: what the alert's label `surface` says, else `job_feed`.
-        window_seconds: the same alert starts one run within so many seconds.
+        window_seconds: the same alert is answered once within so many seconds.
     """
 
     alerts: list[str]
     labels: dict[str, str] = {}
-    order: dict[str, Any]
+    act: Literal["run", "roll back"] = "run"
+    order: dict[str, Any] = {}
     surface: str = ""
     window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
 
@@ -70,7 +72,12 @@ class AlertPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         except msgspec.ValidationError as error:
             raise ControlError(f"this policy for alerts cannot work: {error}") from error
         for rule in policy.rules:
-            RunOrder.of(rule.order)
+            if rule.act == "roll back" and (rule.order or rule.surface):
+                raise ControlError(
+                    f"the rule for {', '.join(rule.alerts)} rolls back, and has an order; give it no order and no surface"
+                )
+            if rule.act == "run":
+                RunOrder.of(rule.order)
             if rule.surface:
                 known_surface(rule.surface)
         return policy

@@ -15,6 +15,7 @@ from services.control.database import (
     Session,
     Trigger,
     Where,
+    desired,
     due_schedules,
     events,
     put_schedule,
@@ -181,7 +182,7 @@ class Triggers:
         for alert in alerts:
             rule = policy.rule_for(alert)
             try:
-                run = self._answered(alert, rule, who) if rule else None
+                run = self._answered(alert, rule, who) if rule and rule.act == "run" else None
             except ControlError as error:  # it keeps no other alert from its run
                 failed.append(f"alert {alert.labels.get('alertname')}: {error}")
             else:
@@ -190,19 +191,43 @@ class Triggers:
             raise ControlError("; ".join(failed))
         return started
 
+    def to_roll_back(self, alerts: Iterable[Alert], *, who: str = "alertmanager") -> str | None:
+        """Why a release is to be taken back by these alerts; None where nothing is.
+
+        Several alerts have one cause, so they take back one release; and one that names a release (label `release_id`) which
+        nobody gets any more takes back none. They are noted as answered before the release is taken back: killed in between,
+        it stays, since to go back twice would be worse.
+
+        Raises:
+            ControlError: the policy cannot be read.
+        """
+        policy, whys = self._alerts(), list[str]()
+        for alert in alerts:
+            rule = policy.rule_for(alert)
+            if rule is None or rule.act != "roll back":
+                continue
+            with self._database.begin() as session:
+                if _has_people(session, alert.labels.get("release_id")) and self._is_new(session, alert, rule, who):
+                    whys.append(_why(alert))
+        return whys[0] if whys else None
+
     def _answered(self, alert: Alert, rule: AlertRule, who: str) -> Run | None:
-        now, name = self._clock(), alert.labels["alertname"]
+        with self._database.begin() as session:
+            if not self._is_new(session, alert, rule, who):
+                return None
+            run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, _why(alert))
+        return run
+
+    def _is_new(self, session: Session, alert: Alert, rule: AlertRule, who: str) -> bool:
+        """Whether an alert was not answered within its rule's window; now it is."""
+        now = self._clock()
         subject = alert.fingerprint or " ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()))
         since = now - timedelta(seconds=rule.window_seconds)
-        said = alert.annotations.get("summary") or alert.annotations.get("description") or "it says no more"
-        why = f"alert {name} fires: {said}"
-        with self._database.begin() as session:
-            if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
-                return None
-            run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, why)
-            facts = {"alert": name, "labels": alert.labels, "run_id": run.run_id}
-            record(session, kind=_ANSWERED, subject=subject, who=who, why=why, at=now, facts=facts)
-        return run
+        if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
+            return False
+        facts = {"alert": alert.labels["alertname"], "labels": alert.labels, "act": rule.act}
+        record(session, kind=_ANSWERED, subject=subject, who=who, why=_why(alert), at=now, facts=facts)
+        return True
 
     def _fire(self, one: Schedule, lease: Lease | None) -> None:
         now = self._clock()
@@ -240,3 +265,15 @@ def _known(session: Session, name: str) -> Schedule:
         return schedule_named(session, name)
     except ControlError as error:
         raise Missing(str(error)) from error
+
+
+def _why(alert: Alert) -> str:
+    said = alert.annotations.get("summary") or alert.annotations.get("description") or "it says no more"
+    return f"alert {alert.labels['alertname']} fires: {said}"
+
+
+def _has_people(session: Session, release_id: str | None) -> bool:
+    """Whether somebody gets a release; an alert that names none is about the one that serves."""
+    now = desired(session)
+    got = {now.release(now.stable)} | ({now.release(now.slots().idle)} if now.canary_bp or now.interleave_bp else set())
+    return release_id in got if release_id else got != {None}

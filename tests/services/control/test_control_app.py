@@ -359,7 +359,34 @@ def test_an_alert_starts_the_run_that_the_policy_names_once(place: World, ask: T
     }
     (run,) = ask.post("/v1/alerts", json=webhook).json()["runs"]
     assert run["trigger"] == "alert"
-    assert ask.post("/v1/alerts", json=webhook).json() == {"runs": []}
+    assert ask.post("/v1/alerts", json=webhook).json() == {"runs": [], "rolled_back": ""}
+
+
+def test_a_page_that_is_marked_so_takes_the_canary_back_once(place: World, ask: TestClient[Any], canary: str) -> None:
+    place.tick()
+    place.tick()
+    assert ask.get(f"/v1/canaries/{canary}").json()["status"] == "running"
+    (place.settings.home / "alerts.yaml").write_text(
+        "rules:\n  - alerts: [CheckoutBroken]\n    labels: {rollback: 'yes'}\n    act: roll back\n"
+    )
+
+    def page(fingerprint: str, **labels: str) -> dict[str, Any]:
+        named = {"alertname": "CheckoutBroken", "rollback": "yes", **labels}
+        return {"status": "firing", "labels": named, "fingerprint": fingerprint, "annotations": {"summary": "nobody can pay"}}
+
+    def answered(*alerts: dict[str, Any]) -> dict[str, Any]:
+        return ask.post("/v1/alerts", json={"version": "4", "alerts": list(alerts)}).json()
+
+    assert answered(page("a", release_id="r-long-gone"))["rolled_back"] == ""
+    assert answered(page("b", rollback="no"))["rolled_back"] == ""
+    both = (page("c", release_id=NEW), page("d", release_id=NEW))
+    assert NEW in answered(*both)["rolled_back"]
+    shown = ask.get(f"/v1/canaries/{canary}").json()
+    assert shown["status"] == "rolled back"
+    assert ask.get("/v1/slots").json()["desired"]["canary_bp"] == 0
+    assert answered(*both)["rolled_back"] == ""
+    (event,) = ask.get("/v1/events", params={"kind": "rollback"}).json()["events"]
+    assert event["why"] == "alert CheckoutBroken fires: nobody can pay"
 
 
 def test_the_series_say_what_the_record_says(place: World, ask: TestClient[Any], canary: str) -> None:
