@@ -96,7 +96,7 @@ def test_a_token_does_what_its_scopes_say_and_no_more(path: Path) -> None:
     assert [scope for scope in Scope if tokens.allows(secret, scope)] == [Scope.READ]
 
 
-@pytest.mark.parametrize("given", [None, "", "rl_", token(), "ä" * 46])
+@pytest.mark.parametrize("given", [None, "", "rl_", token(), "ä" * 46], ids=["none", "empty", "prefix", "strange", "umlauts"])
 def test_no_token_and_a_strange_one_open_nothing(path: Path, given: str | None) -> None:
     write(path, entry("shop", token(), *Scope))
     assert not any(Tokens([], path).allows(given, scope) for scope in Scope)
