@@ -22,8 +22,13 @@ def shared_plant() -> Iterator[Plant]:
 @pytest.fixture(scope="module")
 def undisturbed(shared_plant: Plant) -> tuple[Killed, set[str]]:
     names: set[str] = set()
+
+    def noted(_: int, name: str) -> bool:
+        names.add(name)
+        return False
+
     made = shared_plant.reset(fresh(shared_plant.home, 0))
-    return carried_through(made, lambda _, name: bool(names.add(name))), names
+    return carried_through(made, noted), names
 
 
 def test_an_undisturbed_story_promotes_once_rolls_back_once_and_leaves_the_edge_as_recorded(

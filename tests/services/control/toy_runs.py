@@ -95,7 +95,7 @@ class Place:
         self.begun: list[subprocess.Popen[bytes]] = []
 
     @property
-    def command(self) -> tuple[str, str]:
+    def command(self) -> tuple[str, ...]:
         """What is started in the pipeline's place."""
         return sys.executable, str(self.program)
 
