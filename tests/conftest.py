@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from pipelines.environment import RAY_ENVIRONMENT
 
+os.environ["COLUMNS"] = "140"  # of the terminal that tables are drawn for, whoever runs the tests
 settings.register_profile("rankloop", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rankloop")
 
