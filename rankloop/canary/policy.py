@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-import yaml
 
 from rankloop.errors import SettingsError
+from rankloop.files import read_fields
 
 __all__ = ["GUARDS", "Guard", "Objective", "Policy"]
 
@@ -141,13 +141,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Raises:
             SettingsError: the file is missing, is not a mapping, or as `of`.
         """
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(f"canary policy: {path} cannot be read ({error}); it is a YAML mapping of fields") from error
-        if not isinstance(changes, dict):
-            raise SettingsError(f"canary policy: {path} is not a YAML mapping of fields")
-        return cls.of(changes)
+        return cls.of(read_fields(path, "canary policy"))
 
     @property
     def active(self) -> dict[str, Guard]:

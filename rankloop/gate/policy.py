@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from rankloop.errors import SettingsError
+from rankloop.files import read_fields
 
 __all__ = ["Policy"]
 
@@ -77,13 +77,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Raises:
             SettingsError: the file is missing, is not a mapping, or as `of`.
         """
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"gate policy: {path} cannot be read ({error}); it is a YAML mapping of fields") from error
-        if not isinstance(changes, dict):
-            raise SettingsError(f"gate policy: {path} is not a YAML mapping of fields")
-        return cls.of(changes)
+        return cls.of(read_fields(path, "gate policy"))
 
     def _check(self) -> None:
         tolerances = {"tolerance": self.tolerance, "slice_tolerance": self.slice_tolerance, **self.guardrails, **self.totals}

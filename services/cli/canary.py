@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.live import Live
@@ -11,6 +11,7 @@ from rich.live import Live
 from rankloop.errors import ControlError, Unavailable
 from services.cli.console import NOT_PASSED, err, myself, out
 from services.cli.controlled import AsJson, Why, control, print_json, reading
+from services.cli.release import policy_from
 from services.cli.watching import drawn, line
 from services.control.client import ControlClient
 from services.control.wire import CanaryShown
@@ -66,7 +67,7 @@ def start(
 ) -> None:
     """Try a release beside the one that serves; the policy says in which steps and what ends it."""
     with control() as client:
-        found = client.start_canary(release, _policy(policy), why=why, force=force)
+        found = client.start_canary(release, policy_from(policy), why=why, force=force)
         if follow:
             _exit(watched(client, found.canary_id))
     _say(found, as_json)
@@ -118,19 +119,6 @@ def _say(found: CanaryShown, as_json: bool) -> None:
     out.print(f"canary {found.canary_id} of {found.release_id}: {found.status}, {found.weight_bp / 100:g} % of the units")
     if found.ended_at is None:
         out.print(f"[dim]watch it with {myself()} canary watch[/dim]")
-
-
-def _policy(file: Path | None) -> dict[str, Any]:
-    """The fields of a policy's file, checked here so that a typing error is known before anything is asked."""
-    if file is None:
-        return {}
-    import yaml
-
-    from rankloop.canary import Policy
-
-    Policy.read(file)
-    fields: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return fields
 
 
 def _newest(canaries: list[CanaryShown]) -> CanaryShown:

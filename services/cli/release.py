@@ -101,11 +101,12 @@ def policy_from(file: Path | None) -> dict[str, Any]:
         SettingsError: a field that is none, or a value that cannot work.
     """
     from rankloop.canary import Policy
+    from rankloop.files import read_fields
 
     if file is None:
         return {}
-    Policy.read(file)
-    found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    found = read_fields(file, "canary policy")
+    Policy.of(found)
     return found
 
 

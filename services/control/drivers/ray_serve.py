@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
@@ -128,14 +129,10 @@ class RayServer:
 
     def _release_in(self, slot: str) -> str | None:
         """Asked through the edge; where no edge listens, through Ray Serve's own HAProxy."""
-        try:
-            return release_at(self._settings.slot_url(slot))
-        except httpx.ConnectError:
-            pass
-        try:
-            return release_at(f"http://127.0.0.1:{self._settings.serve_port}/{slot}")
-        except httpx.ConnectError:
-            return None
+        for url in (self._settings.slot_url(slot), f"http://127.0.0.1:{self._settings.serve_port}/{slot}"):
+            with suppress(httpx.ConnectError):  # nobody listens there
+                return release_at(url)
+        return None
 
 
 def reasons(found: dict[str, Any]) -> str:
