@@ -293,6 +293,46 @@ class Settings(BaseSettings):
     shadow_keep_worst: Annotated[int, Field(ge=0)] = 20
     """How many of the most different pairs of lists are kept as examples."""
 
+    # the pager
+    prometheus_port: Port = 9090
+    """TCP port of the stack's own Prometheus, on the loopback address."""
+
+    alertmanager_port: Port = 9093
+    """TCP port of the stack's own Alertmanager, on the loopback address."""
+
+    scrape_seconds: Seconds = 15.0
+    """How often Prometheus reads every series and evaluates every rule, seconds."""
+
+    grafana_url: str = ""
+    """Where dashboards are shown, such as https://grafana.example.org; put before a page's dashboard link; empty: nowhere."""
+
+    docs_url: str = ""
+    """Where the docs are read, such as https://wiki.example.org/rankloop; put before a runbook link; empty: the file's path."""
+
+    pagerduty_key_file: str = ""
+    """A file with the integration key of PagerDuty's Events API v2; empty: PagerDuty is not paged."""
+
+    pagerduty_url: str = "https://events.pagerduty.com/v2/enqueue"
+    """Where events for PagerDuty go."""
+
+    slack_url_file: str = ""
+    """A file with the URL of a Slack webhook; empty: Slack is not told."""
+
+    page_webhook_file: str = ""
+    """A file with a URL that is sent each incident as JSON; empty: none is."""
+
+    mail_to: str = ""
+    """Addresses that incidents are mailed to, with commas between; empty: none."""
+
+    mail_from: str = ""
+    """Address that mail is from; needed with `mail_to`."""
+
+    mail_server: str = ""
+    """SMTP server as host:port; needed with `mail_to`."""
+
+    mail_password_file: str = ""
+    """A file with the password of `mail_from` at that server; empty: it asks for none."""
+
     @property
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""

@@ -20,7 +20,22 @@ from sqlalchemy import (
 
 from services.control.database.types import Moment
 
-__all__ = ["APPEND_ONLY", "METADATA", "canaries", "desired", "events", "leases", "observations", "releases", "runs", "schedules"]
+__all__ = [
+    "APPEND_ONLY",
+    "METADATA",
+    "canaries",
+    "desired",
+    "drift_reports",
+    "events",
+    "experiments",
+    "incidents",
+    "leases",
+    "notices",
+    "observations",
+    "releases",
+    "runs",
+    "schedules",
+]
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -175,6 +190,85 @@ schedules = Table(
     Column("next_at", Moment, nullable=True),
     Column("last_at", Moment, nullable=True),
     UniqueConstraint("name"),
+)
+
+experiments = Table(
+    "experiments",
+    METADATA,
+    Column("experiment_id", Text, primary_key=True),
+    Column("a", Text, ForeignKey("releases.release_id"), nullable=False),
+    Column("b", Text, ForeignKey("releases.release_id"), nullable=False),
+    Column("share_bp", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("design", JSON, nullable=False),
+    Column("readout", JSON(none_as_null=True), nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("active", Boolean, nullable=True),  # true or null, so that a unique index allows one
+    Index("ix_experiments_active", "active", unique=True),
+    Index("ix_experiments_created_at", "created_at"),
+)
+
+incidents = Table(
+    "incidents",
+    METADATA,
+    Column("incident_id", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("surface", Text, nullable=False),
+    Column("release_id", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("alerts", JSON, nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("acknowledged_at", Moment, nullable=True),
+    Column("acknowledged_by", Text, nullable=True),
+    Column("silenced_until", Moment, nullable=True),
+    Column("resolved_at", Moment, nullable=True),
+    Column("open", Boolean, nullable=True),  # true or null, so that a unique index allows one for each cause
+    UniqueConstraint("fingerprint", "open"),
+    Index("ix_incidents_opened_at", "opened_at"),
+)
+
+notices = Table(
+    "notices",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, ForeignKey("incidents.incident_id"), nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Moment, nullable=True),
+    Column("at", Moment, nullable=False),
+    Column("sent_at", Moment, nullable=True),
+    Column("error", Text, nullable=True),
+    Index("ix_notices_state", "state", "next_at"),
+    sqlite_autoincrement=True,
+)
+
+drift_reports = Table(
+    "drift_reports",
+    METADATA,
+    Column("report_id", Text, primary_key=True),
+    Column("surface", Text, nullable=False),
+    Column("release_id", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("window_from", Moment, nullable=False),
+    Column("window_until", Moment, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("run_id", Text, nullable=True),
+    Index("ix_drift_reports_at", "surface", "at"),
 )
 
 leases = Table(
