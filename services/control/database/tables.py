@@ -232,7 +232,10 @@ incidents = Table(
     Column("acknowledged_at", Moment, nullable=True),
     Column("acknowledged_by", Text, nullable=True),
     Column("silenced_until", Moment, nullable=True),
+    Column("quiet_since", Moment, nullable=True),
+    Column("looked_at", Moment, nullable=True),
     Column("resolved_at", Moment, nullable=True),
+    Column("told", Text, nullable=False),
     Column("open", Boolean, nullable=True),  # true or null, so that a unique index allows one for each cause
     UniqueConstraint("fingerprint", "open"),
     Index("ix_incidents_opened_at", "opened_at"),
@@ -244,6 +247,7 @@ notices = Table(
     Column("number", _Number, primary_key=True, autoincrement=True),
     Column("incident_id", Text, ForeignKey("incidents.incident_id"), nullable=False),
     Column("receiver", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("payload", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -1,0 +1,382 @@
+"""Incidents: one open for each cause, what is known of it, and every change of it as an event of the history."""
+
+from datetime import datetime
+from typing import Any, Literal, TypedDict, Unpack
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from rankloop.errors import Conflict, Missing
+from services.control.database import tables
+from services.control.database.events import record
+from services.control.database.types import new_id, of_row, utc
+
+__all__ = [
+    "Act",
+    "AlertKept",
+    "Change",
+    "Context",
+    "Example",
+    "Incident",
+    "IncidentFields",
+    "IncidentStatus",
+    "Severity",
+    "change_incident",
+    "closed_since",
+    "incident",
+    "incident_counts",
+    "incidents",
+    "new_incident",
+    "open_incident",
+    "open_incidents",
+]
+
+Severity = Literal["page", "ticket", "info"]
+IncidentStatus = Literal["firing", "acknowledged", "quiet", "resolved"]
+
+
+class AlertKept(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert of an incident, as it was heard last.
+
+    Attributes:
+        fingerprint: names it.
+        name: its `alertname`.
+        status: firing or resolved.
+        severity: page, ticket or info.
+        since: when it began to fire, UTC.
+        until: when it ended; None: it fires.
+        summary: what broke, in one line.
+        description: the numbers.
+        runbook_url: where it is explained.
+        dashboard_url: where it is seen.
+        command: the one that mends it, or looks further.
+        generator_url: the rule, in Prometheus.
+        labels: all of them.
+    """
+
+    fingerprint: str
+    name: str
+    status: Literal["firing", "resolved"]
+    severity: Severity
+    since: datetime
+    until: datetime | None = None
+    summary: str = ""
+    description: str = ""
+    runbook_url: str = ""
+    dashboard_url: str = ""
+    command: str = ""
+    generator_url: str = ""
+    labels: dict[str, str] = {}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Something that was changed shortly before an incident.
+
+    Attributes:
+        at: when, UTC.
+        kind: as the history has it, such as `release.served`.
+        subject: what was changed.
+        who: by whom.
+        why: in their words.
+    """
+
+    at: datetime
+    kind: str
+    subject: str
+    who: str
+    why: str
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A request to look at.
+
+    Attributes:
+        request_id: names it in every log.
+        at: when it was answered, UTC.
+        release_id: what answered.
+        says: what is remarkable about it.
+    """
+
+    request_id: str
+    at: datetime
+    release_id: str
+    says: str
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What the control plane did of itself about an incident.
+
+    Attributes:
+        at: when, UTC.
+        act: `run` or `roll back`.
+        said: what came of it.
+    """
+
+    at: datetime
+    act: str
+    said: str
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """What was found out about an incident.
+
+    Attributes:
+        serving: the release that served everybody when it began; empty: none.
+        serving_since: since when it does; None: not known.
+        released: how lately it began to serve, where that was shortly before; empty: it was not.
+        changes: what was changed in the hours before, the newest first.
+        slice: the worst one; empty: none is known.
+        upstream: raw columns that changed, `table.column`.
+        drift: the cause in the newest drift report that matches, in a sentence; empty: none.
+        drift_report: that report's id.
+        examples: requests to look at.
+        command: the one to run first.
+        because: why that one.
+        acts: what was done about it without a person.
+        missing: what could not be looked up, in sentences.
+    """
+
+    serving: str = ""
+    serving_since: datetime | None = None
+    released: str = ""
+    changes: list[Change] = []
+    slice: str = ""
+    upstream: list[str] = []
+    drift: str = ""
+    drift_report: str = ""
+    examples: list[Example] = []
+    command: str = ""
+    because: str = ""
+    acts: list[Act] = []
+    missing: list[str] = []
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is wrong for one cause, in one place.
+
+    Attributes:
+        incident_id: its name.
+        fingerprint: of cause, surface and component; one incident of each is open at a time.
+        cause: what is wrong, in kebab-case; of a rule that does not say, the alert's name.
+        component: where: a process, a table, a column.
+        surface: the product place, or `all`.
+        release_id: the release it is about; `none` where there is none.
+        owner: the team it is for.
+        severity: the worst of the alerts that fire; of none, the worst there was.
+        title: what broke, in one line.
+        status: firing, acknowledged, quiet (nothing fires any more; it ends by itself), or resolved.
+        alerts: each with its own state.
+        context: what was found out.
+        since: when the first alert began to fire, UTC.
+        opened_at: when it was heard of.
+        changed_at: when it changed last.
+        acknowledged_at: when somebody took it; None: nobody has.
+        acknowledged_by: who.
+        silenced_until: nobody is told anything before; None: it is not silenced.
+        quiet_since: since when nothing fires; None: something does.
+        looked_at: when examples were looked up; None: not yet.
+        resolved_at: when it ended; None: it has not.
+        told: the worst severity that receivers were told; empty: they were told nothing.
+        open: True, or None where it ended.
+    """
+
+    incident_id: str
+    fingerprint: str
+    cause: str
+    component: str
+    surface: str
+    release_id: str
+    owner: str
+    severity: Severity
+    title: str
+    status: IncidentStatus
+    alerts: list[AlertKept]
+    context: Context
+    since: datetime
+    opened_at: datetime
+    changed_at: datetime
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    silenced_until: datetime | None = None
+    quiet_since: datetime | None = None
+    looked_at: datetime | None = None
+    resolved_at: datetime | None = None
+    told: str = ""
+    open: bool | None = True
+
+    def silent(self, at: datetime) -> bool:
+        """Whether nobody is to be told anything at a moment."""
+        return self.silenced_until is not None and at < self.silenced_until
+
+    def firing(self) -> list[AlertKept]:
+        """The alerts that fire, the worst first, then the oldest."""
+        order = ("page", "ticket", "info")
+        return sorted(
+            (own for own in self.alerts if own.status == "firing"), key=lambda own: (order.index(own.severity), own.since)
+        )
+
+
+class IncidentFields(TypedDict, total=False):
+    """What may change of an incident."""
+
+    release_id: str
+    owner: str
+    severity: Severity
+    title: str
+    status: IncidentStatus
+    alerts: list[AlertKept]
+    context: Context
+    since: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    silenced_until: datetime | None
+    quiet_since: datetime | None
+    looked_at: datetime | None
+    resolved_at: datetime | None
+    told: str
+    open: bool | None
+
+
+def new_incident(
+    session: Session,
+    *,
+    who: str,
+    why: str,
+    at: datetime,
+    fingerprint: str,
+    cause: str,
+    component: str,
+    surface: str,
+    **fields: Any,
+) -> Incident:
+    """Opens an incident.
+
+    Args:
+        session: of `Database.begin`.
+        who: who told of it.
+        why: a sentence.
+        at: when.
+        fingerprint: of its cause; none of the same may be open.
+        cause: what is wrong.
+        component: where.
+        surface: the product place.
+        fields: the other fields of `Incident` that have no default.
+    """
+    named: dict[str, Any] = {"fingerprint": fingerprint, "cause": cause, "component": component, "surface": surface}
+    own = Incident(incident_id=new_id("inc", at), opened_at=utc(at), changed_at=utc(at), **named, **fields)
+    session.execute(insert(tables.incidents).values(**_columns(msgspec.structs.asdict(own))))
+    told = {**named, "severity": own.severity, "release_id": own.release_id, "alerts": [one.name for one in own.alerts]}
+    record(session, kind="incident.opened", subject=own.incident_id, who=who, why=why, at=at, facts=told)
+    return own
+
+
+def incident(session: Session, incident_id: str) -> Incident:
+    """One incident.
+
+    Raises:
+        Missing: there is none of that name.
+    """
+    row = session.execute(select(tables.incidents).where(tables.incidents.c.incident_id == incident_id)).mappings().one_or_none()
+    if row is None:
+        raise Missing(f"there is no incident {incident_id!r}; see rankloop incidents list")
+    return of_row(Incident, row)
+
+
+def open_incident(session: Session, fingerprint: str) -> Incident | None:
+    """The open incident of a cause."""
+    own = tables.incidents.c
+    found = select(tables.incidents).where(own.fingerprint == fingerprint, own.open.is_(True))
+    row = session.execute(found).mappings().one_or_none()
+    return of_row(Incident, row) if row else None
+
+
+def open_incidents(session: Session) -> list[Incident]:
+    """Every incident that has not ended, the oldest first."""
+    own = tables.incidents.c
+    found = select(tables.incidents).where(own.open.is_(True)).order_by(own.opened_at, own.incident_id)
+    return [of_row(Incident, row) for row in session.execute(found).mappings()]
+
+
+def closed_since(session: Session, fingerprint: str, at: datetime) -> list[Incident]:
+    """Incidents of a cause that ended, or are silenced, after a moment, the newest first."""
+    own = tables.incidents.c
+    late = (own.resolved_at > utc(at)) | (own.silenced_until > utc(at))
+    found = select(tables.incidents).where(own.fingerprint == fingerprint, own.open.is_(None), late)
+    rows = session.execute(found.order_by(own.opened_at.desc(), own.incident_id.desc())).mappings()
+    return [of_row(Incident, row) for row in rows]
+
+
+def incidents(
+    session: Session,
+    *,
+    status: str | None = None,
+    surface: str | None = None,
+    before: datetime | None = None,
+    limit: int = 100,
+) -> list[Incident]:
+    """Incidents, the newest first.
+
+    Args:
+        session: of `Database.read` or `Database.begin`.
+        status: only those that stand there; `open` for every one that has not ended.
+        surface: only those of it.
+        before: only those opened before this moment: that of the last one of the page before.
+        limit: the most a page holds.
+    """
+    own = tables.incidents.c
+    query = select(tables.incidents).order_by(own.opened_at.desc(), own.incident_id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(own.open.is_(True) if status == "open" else own.status == status)
+    if surface is not None:
+        query = query.where(own.surface == surface)
+    if before is not None:
+        query = query.where(own.opened_at < utc(before))
+    return [of_row(Incident, row) for row in session.execute(query).mappings()]
+
+
+def change_incident(
+    session: Session,
+    known: Incident,
+    *,
+    kind: str,
+    who: str,
+    why: str,
+    at: datetime,
+    facts: dict[str, Any] | None = None,
+    **fields: Unpack[IncidentFields],
+) -> Incident:
+    """Changes an incident, with the event `incident.KIND` that says why.
+
+    Args:
+        session: of `Database.begin`, in which `known` was read.
+        known: as it is.
+        kind: what happened to it.
+        who: who changes it.
+        why: a sentence.
+        at: when.
+        facts: what else is worth keeping.
+        fields: what changes.
+
+    Raises:
+        Conflict: it ended.
+    """
+    if known.open is None and kind != "noted":
+        raise Conflict(f"incident {known.incident_id} is resolved; only a note can be added")
+    after = msgspec.structs.replace(known, changed_at=utc(at), **fields)
+    values = _columns({**fields, "changed_at": utc(at)})
+    session.execute(update(tables.incidents).where(tables.incidents.c.incident_id == known.incident_id).values(values))
+    record(session, kind=f"incident.{kind}", subject=known.incident_id, who=who, why=why, at=at, facts=facts)
+    return after
+
+
+def incident_counts(session: Session) -> dict[tuple[str, str], int]:
+    """How many incidents are open, by status and severity."""
+    own = tables.incidents.c
+    counted = select(own.status, own.severity, func.count()).where(own.open.is_(True)).group_by(own.status, own.severity)
+    return {(status, severity): number for status, severity, number in session.execute(counted)}
+
+
+def _columns(fields: dict[str, Any]) -> dict[str, Any]:
+    """As the database takes them: structs within JSON become plain objects."""
+    return {name: msgspec.to_builtins(value) if name in ("alerts", "context") else value for name, value in fields.items()}
