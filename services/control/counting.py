@@ -66,5 +66,6 @@ class Counting:
         for event in events(session, after=self._event, limit=_PAGE):
             noun, _, state = event.kind.partition(".")
             if noun == "run" and state != "changed":
-                self._metrics.runs.labels(run(session, event.subject).surface, state).inc()
+                own = run(session, event.subject)
+                self._metrics.runs.labels(own.surface, own.order.get("pipeline", "release"), state).inc()
             self._event = event.id

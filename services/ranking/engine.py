@@ -157,7 +157,7 @@ class Engine:
         ranked, failed = self._steps.rank(request, known, [_GIVEN] * len(known), len(known), due, failed=RANKER_FAILED_GIVEN)
         explanations = None
         if explain and len(ranked.features):
-            with self.metrics.stage("explain"):
+            with self.metrics.stage(place, "explain"):
                 explanations = explained(ranked, self._bundle)
         answer = RankAnswer(
             request_id,
@@ -165,7 +165,7 @@ class Engine:
             request.ts.isoformat(),
             self._items(ranked, place),
             unknown,
-            self._labelled([*asker.reasons, *self._of_surface(place), *failed]),
+            self._labelled(place, [*asker.reasons, *self._of_surface(place), *failed]),
             explanations,
         )
         return self._shown(answer, request, user_id, ranked, due)
@@ -177,7 +177,7 @@ class Engine:
             shown: the answer.
             teams: by item the release that placed it, where lists of two releases were interleaved.
         """
-        with self.metrics.stage("log"):
+        with self.metrics.stage(shown.request.surface, "log"):
             self._impressions.write(shown, microseconds(self._clock()), teams=teams)
 
     def similar(self, item_id: str, k: int, *, request_id: str) -> SimilarAnswer:
@@ -196,7 +196,7 @@ class Engine:
         if code == UNKNOWN:
             raise DataError(f"release {self.release_id} does not hold item {item_id!r}; give an item it has shown")
         request = Request(NOBODY, "job_feed", self.moment())
-        with self.metrics.stage("retrieve"):
+        with self.metrics.stage(request.surface, "retrieve"):
             near = similar.similar(code, k, allowed=self._bundle.recommender.rules.allowed(request))
         ranked = Ranked(near.items, near.scores, (Similar.name,) * len(near.items), NO_FEATURES)
         return SimilarAnswer(request_id, self.release_id, request.ts.isoformat(), item_id, self._items(ranked, request.surface))
@@ -235,12 +235,12 @@ class Engine:
         ranked, unranked = self._steps.rank(request, found.items, found.sources, k, due, missing=missing)
         reasons = [*asker.reasons, *self._of_surface(surface), *missing, *unranked]
         moment, items = request.ts.isoformat(), self._items(ranked, surface)
-        answer = Answer(request_id, self.release_id, moment, items, self._labelled(reasons))
+        answer = Answer(request_id, self.release_id, moment, items, self._labelled(surface, reasons))
         return self._shown(answer, request, user_id, ranked, due)
 
     def _ask(self, user_id: str, surface: str, query: str | None) -> tuple[Asker, Request]:
         moment = self.moment()
-        with self.metrics.stage("state"):
+        with self.metrics.stage(surface, "state"):
             asker = self._people.look(user_id, microseconds(moment))
         return asker, Request(asker.user_id, surface, moment, query, asker.recent)
 
@@ -262,9 +262,9 @@ class Engine:
     def _of_surface(self, surface: str) -> list[str]:
         return [] if surface in self._bundle.manifest.surfaces else [UNTRAINED_SURFACE]
 
-    def _labelled(self, reasons: Sequence[str]) -> str | None:
+    def _labelled(self, surface: str, reasons: Sequence[str]) -> str | None:
         for reason in reasons:
-            self.metrics.fallbacks.labels(reason=reason).inc()
+            self.metrics.fallbacks.labels(surface, reason).inc()
         return "; ".join(reasons) or None
 
     def _due(self, waited: float) -> Deadline:

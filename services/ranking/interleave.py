@@ -99,7 +99,7 @@ class Beside:
             return shown, None
         other = await self._other()
         if isinstance(other, str):
-            return _labelled(shown, self._counted(other)), None
+            return _labelled(shown, self._counted(shown.request.surface, other)), None
         if other.release_id == shown.answer.release_id:
             self._metrics.interleaved.labels("same release").inc()
             return shown, None
@@ -119,9 +119,9 @@ class Beside:
         except msgspec.DecodeError:
             return OTHER_FAILED
 
-    def _counted(self, reason: str) -> str:
+    def _counted(self, surface: str, reason: str) -> str:
         self._metrics.interleaved.labels("late" if reason == OTHER_LATE else "failed").inc()
-        self._metrics.fallbacks.labels(reason=reason).inc()
+        self._metrics.fallbacks.labels(surface, reason).inc()
         return reason
 
 

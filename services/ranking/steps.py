@@ -43,7 +43,7 @@ class Steps:
 
         A search is looked up all the same: that is cheap, and what is popular is no answer to it.
         """
-        with self._metrics.stage("retrieve"):
+        with self._metrics.stage(request.surface, "retrieve"):
             if due.left() <= 0 and request.query is None:
                 return self._popular(request, k), [NO_TIME]
             try:
@@ -81,7 +81,7 @@ class Steps:
         if not self._ranking.fits(due.left()):
             return _unranked(items, sources, k), [NO_TIME_TO_RANK]
         try:
-            with self._metrics.stage("rank"):
+            with self._metrics.stage(request.surface, "rank"):
                 began = time.perf_counter()
                 ranked = self._recommender.rank(request, items, sources, k)
                 self._ranking.took(time.perf_counter() - began)

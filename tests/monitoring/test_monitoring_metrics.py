@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring.metrics import SERIES, ControlMetrics, CuratorMetrics, EventMetrics, Metrics, ShadowMetrics, TallyMetrics
+from monitoring.metrics.listing import page
 
 
 def test_exactly_the_declared_series_are_exported() -> None:
@@ -19,7 +20,9 @@ def test_exactly_the_declared_series_are_exported() -> None:
 
 @pytest.mark.parametrize("name", SERIES)
 def test_a_name_says_its_unit_and_only_counters_are_totals(name: str) -> None:
-    assert re.fullmatch(r"rankloop_[a-z_]+_(total|seconds|info|items|bytes|ratio|units|lists|moments)", name)
+    assert re.fullmatch(
+        r"rankloop_([a-z_]+_)?(total|seconds|info|items|bytes|ratio|units|lists|moments|scores?|columns|incidents)", name
+    )
     assert name.endswith("_total") == (SERIES[name].kind == "counter")
 
 
@@ -35,3 +38,8 @@ def test_every_series_is_in_a_guide_with_its_labels(root: Path) -> None:
     rows = re.findall(r"^\| `(rankloop_\w+)` \| (\w+) \| ([\w, ]*) ?\|", guides, flags=re.MULTILINE)
     documented = {name: (kind, tuple(label for label in labels.strip().split(", ") if label)) for name, kind, labels in rows}
     assert documented == {name: (series.kind, series.labels) for name, series in SERIES.items()}
+
+
+def test_the_page_of_series_is_what_the_declarations_print(root: Path) -> None:
+    written = (root / "docs" / "guides" / "series.md").read_text(encoding="utf-8")
+    assert written.endswith(page()), "print it again: python -m monitoring.metrics"

@@ -226,7 +226,7 @@ def test_every_series_of_a_request_is_counted(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'rankloop_http_requests_total{method="POST",route="/v1/recommend",status="200"}' in text
     assert 'rankloop_http_requests_total{method="any",route="none",status="404"}' in text
-    assert 'rankloop_fallbacks_total{reason="unknown user: popular and lexical candidates only"}' in text
+    assert 'rankloop_fallbacks_total{reason="unknown user: popular and lexical candidates only",surface="job_feed"}' in text
     assert 'rankloop_http_request_duration_seconds_count{route="/v1/recommend"}' in text
     assert "secret" not in text
 

@@ -100,7 +100,7 @@ def test_a_search_that_matches_shows_only_matches(engine: Engine) -> None:
 def test_an_unknown_user_is_counted_as_a_fallback(engine: Engine) -> None:
     answer = engine.recommend("nobody", 3, "job_feed", request_id="r").answer
     assert answer.fallback == "unknown user: popular and lexical candidates only"
-    assert count(engine, 'rankloop_fallbacks_total{reason="unknown user: popular and lexical candidates only"}') == 1
+    assert count(engine, f'rankloop_fallbacks_total{{reason="{answer.fallback}",surface="job_feed"}}') == 1
 
 
 def test_a_surface_without_training_data_is_told(engine: Engine) -> None:
@@ -118,7 +118,7 @@ def test_a_failing_ranker_leaves_the_retrieval_order(engine: Engine, monkeypatch
     assert len(answer.items) == 3
     assert answer.fallback == "ranker failed: retrieval order"
     assert [item.score for item in answer.items] == [0, -1, -2]
-    assert count(engine, 'rankloop_fallbacks_total{reason="ranker failed: retrieval order"}') == 1
+    assert count(engine, 'rankloop_fallbacks_total{reason="ranker failed: retrieval order",surface="job_feed"}') == 1
     given = engine.rank("logo-u5", ["piano-i1", "logo-i1"], explain=True, request_id="r").answer
     assert [item.item_id for item in given.items] == ["piano-i1", "logo-i1"]
     assert given.fallback == "ranker failed: given order"
@@ -252,7 +252,7 @@ def test_a_store_that_is_down_costs_what_it_would_have_said(bundle: Bundle, rele
     answer = engine.recommend("logo-u5", 10, "job_feed", request_id="r").answer
     assert answer.items == plain.items
     assert answer.fallback == STATE_DOWN
-    assert count(engine, f'rankloop_fallbacks_total{{reason="{STATE_DOWN}"}}') == 1
+    assert count(engine, f'rankloop_fallbacks_total{{reason="{STATE_DOWN}",surface="job_feed"}}') == 1
 
 
 def test_failing_retrievers_leave_the_popular_list(engine: Engine, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
