@@ -2,8 +2,10 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 import matplotlib
@@ -11,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DASHES", "MARKERS", "figure", "plain_axes", "svg"]
+__all__ = ["COLOURS", "DASHES", "MARKERS", "figure", "palette", "plain_axes", "png", "svg"]
 
 COLOURS: Final = {
     "ink": "#0a0a01",
@@ -34,36 +36,65 @@ DASHES: Final = {"candidate": "-", "champion": "--", "baseline": "-.", "logged":
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # real text: selectable, searchable, in the page's font
     "font.size": 10,
-    "text.color": COLOURS["ink"],
-    "axes.labelcolor": COLOURS["muted"],
-    "axes.edgecolor": COLOURS["grid"],
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": COLOURS["grid"],
     "grid.linewidth": 0.6,
-    "xtick.color": COLOURS["grid"],
-    "ytick.color": COLOURS["grid"],
-    "xtick.labelcolor": COLOURS["muted"],
-    "ytick.labelcolor": COLOURS["muted"],
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
 
 
 @contextmanager
-def figure(name: str, width: float, height: float) -> Iterator[Figure]:
-    """A blank figure of a size in inches, in the page's style; no window, no global state, same bytes every time."""
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        drawn = Figure(figsize=(width, height))
+def figure(name: str, width: float, height: float, colours: Mapping[str, str] = COLOURS) -> Iterator[Figure]:
+    """A blank figure of a size in inches, in the page's style; no window, no global state, same bytes every time.
+
+    Args:
+        name: salts the ids within the SVG.
+        width: in inches.
+        height: in inches.
+        colours: the page's, to be named by `svg`; or a `palette`, for what has no page around it.
+    """
+    with matplotlib.rc_context({**_STYLE, **_coloured(colours), "svg.hashsalt": name}):
+        drawn = Figure(figsize=(width, height), facecolor=colours["page"])
         FigureCanvasSVG(drawn)
         yield drawn
+
+
+@cache
+def palette(*, dark: bool = False) -> Mapping[str, str]:
+    """The colours that the page's style sheet gives the names in `COLOURS`.
+
+    Args:
+        dark: those of a dark page.
+
+    Example:
+        >>> palette()["page"], palette(dark=True)["page"]
+        ('#ffffff', '#12161d')
+    """
+    sheet = files("rankloop.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    light, night = re.findall(r":root \{(.*?)\}", sheet, flags=re.DOTALL)
+    found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", night if dark else light))
+    return {name: found[name] for name in COLOURS}
+
+
+def png(drawn: Figure, dots: int = 144) -> bytes:
+    """A figure in a `palette`, as PNG; for mail and chat, which show no SVG.
+
+    Args:
+        drawn: what to show.
+        dots: an inch.
+    """
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=dots, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def plain_axes(drawn: Figure, grid: str = "both") -> Axes:
     """One set of axes with a grid along `x`, `y` or `both`."""
     axes = drawn.subplots()
+    axes.set_facecolor("none")
     axes.grid(visible=False)
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
     axes.tick_params(length=0)
@@ -72,7 +103,7 @@ def plain_axes(drawn: Figure, grid: str = "both") -> Axes:
 
 def svg(drawn: Figure, name: str, title: str) -> str:
     """The figure as an inline `<svg>`: ids of its own, colours of the page, a title for those who cannot see it."""
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**_STYLE, **_coloured(COLOURS), "svg.hashsalt": name}):
         buffer = io.StringIO()
         drawn.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -84,6 +115,12 @@ def svg(drawn: Figure, name: str, title: str) -> str:
         text = text.replace(stand_in, f"var(--{variable})")
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1; font-family: inherit", text)
     return re.sub(r"<svg ", f'<svg role="img" aria-label="{_escaped(title)}" ', text, count=1)
+
+
+def _coloured(colours: Mapping[str, str]) -> dict[Any, Any]:
+    lines = dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), colours["grid"])
+    words = dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), colours["muted"])
+    return {**lines, **words, "text.color": colours["ink"]}
 
 
 def _escaped(text: str) -> str:
