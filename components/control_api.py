@@ -1,5 +1,6 @@
-"""The control plane's REST API, as far as a pipeline needs it: hand over a release, and wait until it is on its way."""
+"""The control plane's REST API, as far as pipelines need it: hand over a release and wait, ask what serves, leave a report."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import httpx
 
 from rankloop.errors import ControlError
 
-__all__ = ["Handed", "hand_over", "serving"]
+__all__ = ["Handed", "hand_over", "report_drift", "serving", "serving_bundle"]
 
 Handed = dict[str, Any]
 _POLL_SECONDS: Final = 0.5
@@ -89,6 +90,34 @@ def serving(url: str) -> str | None:
     return None
 
 
+def serving_bundle(url: str) -> str | None:
+    """The bundle of the release that serves everybody but a canary's units; None where none does.
+
+    Raises:
+        ControlError: the control plane does not answer.
+    """
+    release_id = serving(url)
+    if release_id is None:
+        return None
+    with _client(url) as client:
+        return str(_call(client, "GET", f"/v1/releases/{release_id}")["bundle"])
+
+
+def report_drift(url: str, report: str, run_id: str = "") -> dict[str, Any]:
+    """Leaves a report of drift with the control plane; left twice, it is there once.
+
+    Args:
+        url: the control plane.
+        report: as `DriftReport.to_json` writes it.
+        run_id: the run that made it; empty: not known.
+
+    Raises:
+        ControlError: it was refused, or the control plane does not answer.
+    """
+    with _client(url, who="drift watch") as client:
+        return _call(client, "POST", "/v1/drift" + (f"?run_id={run_id}" if run_id else ""), json.loads(report))
+
+
 def _place(client: httpx.Client, release_id: str) -> dict[str, Any]:
     """Where a release stands: `serving`, `canary`, `warming`, `rolled back`, or `new` where it is none of them."""
     state = _call(client, "GET", f"/v1/releases/{release_id}")["state"]
@@ -106,9 +135,9 @@ def _place(client: httpx.Client, release_id: str) -> dict[str, Any]:
     return {"state": "new", "canary_id": None, "said": " ".join(newest.get("reasons") or [])}
 
 
-def _client(url: str) -> httpx.Client:
+def _client(url: str, who: str = "release pipeline") -> httpx.Client:
     token = os.environ.get("RANKLOOP_TOKEN", "")
-    headers = {"X-Rankloop-Who": "release pipeline"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers = {"X-Rankloop-Who": who} | ({"Authorization": f"Bearer {token}"} if token else {})
     # a control plane that is started again answers within seconds
     return httpx.Client(base_url=url, headers=headers, timeout=60.0, transport=httpx.HTTPTransport(retries=7))
 

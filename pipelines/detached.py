@@ -56,7 +56,7 @@ class End:
 
     Attributes:
         state: `succeeded` or `failed`.
-        verdict: the gate's; None where it was not asked.
+        verdict: the gate's, or the watch's; None where it was not asked.
         release_id: what was released; None where the gate did not pass.
         error: why it failed; empty where it did not.
         at: when, ISO 8601, UTC.
@@ -69,9 +69,16 @@ class End:
     at: str
 
 
-def leave_order(folder: Path, order: dict[str, Any], home: Path) -> None:
-    """Says in the folder what `main` is to do there: the fields of `pipelines.launch.Order`, and the state folder."""
-    write_json(folder / _ORDER, {"order": order, "home": str(home.resolve())})
+def leave_order(folder: Path, order: dict[str, Any], home: Path, *, pipeline: str = "release") -> None:
+    """Says in the folder what `main` is to do there.
+
+    Args:
+        folder: the run's.
+        order: the fields of `pipelines.launch.Order`, or of `pipelines.watch.WatchOrder`.
+        home: the state folder.
+        pipeline: `release` or `drift_watch`.
+    """
+    write_json(folder / _ORDER, {"pipeline": pipeline, "order": order, "home": str(home.resolve())})
 
 
 def claim(folder: Path) -> bool:
@@ -113,18 +120,29 @@ def main(folder: Path) -> None:
     if not claim(folder):
         return
     signal.signal(signal.SIGTERM, _stop)
-    from pipelines.launch import Order, run_release
-
     asked = json.loads((folder / _ORDER).read_text())
     try:
-        result = run_release(Order(**asked["order"]), Path(asked["home"]), folder=folder)
+        verdict, release_id = _done(asked, folder)
     except RankloopError as error:
         write_end(folder, "failed", error=str(error))
     except Exception as error:
         write_end(folder, "failed", error=f"{type(error).__name__}: {error}")
         raise
     else:
-        write_end(folder, "succeeded", verdict=result.verdict, release_id=result.release_id)
+        write_end(folder, "succeeded", verdict=verdict, release_id=release_id)
+
+
+def _done(asked: dict[str, Any], folder: Path) -> tuple[str, str | None]:
+    """Does what was asked; the verdict, and what was released."""
+    home = Path(asked["home"])
+    if asked.get("pipeline") == "drift_watch":
+        from pipelines.watch import WatchOrder, run_watch
+
+        return run_watch(WatchOrder(**asked["order"]), home, folder=folder).verdict, None
+    from pipelines.launch import Order, run_release
+
+    result = run_release(Order(**asked["order"]), home, folder=folder)
+    return result.verdict, result.release_id
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -2,18 +2,36 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["PEAKS", "STEPS", "Event", "StepRecord", "last_words", "read_events", "steps_of", "summarise"]
+__all__ = [
+    "PEAKS",
+    "PIPELINES",
+    "STEPS",
+    "WATCH_STEPS",
+    "Event",
+    "StepRecord",
+    "last_words",
+    "read_events",
+    "steps_of",
+    "summarise",
+]
 
 PEAKS: Final = "peaks.json"
 """In a run's folder: the most memory seen while each step ran, in MiB."""
 
 STEPS: Final = ("ingest", "build_features", "train_retrievers", "train_ranker", "evaluate", "package", "deploy")
 """The release pipeline's steps, in order."""
+
+WATCH_STEPS: Final = ("ingest", "watch_drift", "explain_drift", "render_drift", "record_drift")
+"""The drift watch's steps, in order."""
+
+PIPELINES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"release": STEPS, "drift_watch": WATCH_STEPS})
+"""Every pipeline by name, with its steps."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +104,9 @@ def read_events(file: Path, offset: int = 0) -> tuple[list[Event], int]:
     return list(_decoded(whole.splitlines())), offset + len(whole)
 
 
-def summarise(events: Iterable[Event], *, ended: bool) -> dict[str, StepRecord]:
-    """Every step of the pipeline, in order; once the run has ended, what never began is `skipped`, what never ended `stopped`."""
-    records = {name: StepRecord(name) for name in STEPS}
+def summarise(events: Iterable[Event], *, ended: bool, pipeline: str = "release") -> dict[str, StepRecord]:
+    """Every step of a pipeline, in order; once the run has ended, what never began is `skipped`, what never ended `stopped`."""
+    records = {name: StepRecord(name) for name in PIPELINES[pipeline]}
     for event in events:
         records.setdefault(event.step, StepRecord(event.step)).take(event)
     for record in records.values():
@@ -97,16 +115,17 @@ def summarise(events: Iterable[Event], *, ended: bool) -> dict[str, StepRecord]:
     return records
 
 
-def steps_of(folder: Path, *, ended: bool, now: float) -> list[StepRecord]:
+def steps_of(folder: Path, *, ended: bool, now: float, pipeline: str = "release") -> list[StepRecord]:
     """The steps of a run on this machine as its folder tells them; a step that runs has the seconds until `now`.
 
     Args:
         folder: the run's folder.
         ended: whether the run has ended.
         now: seconds since the epoch.
+        pipeline: one of `PIPELINES`.
     """
     events, _ = read_events(folder / "events.jsonl")
-    records = summarise(events, ended=ended)
+    records = summarise(events, ended=ended, pipeline=pipeline)
     peaks: dict[str, float] = json.loads((folder / PEAKS).read_text()) if (folder / PEAKS).exists() else {}
     for record in records.values():
         record.peak_mb = max(record.peak_mb, peaks.get(record.name, 0.0))

@@ -1,46 +1,24 @@
 """Starts the release pipeline: here, on a KFP server, or only as YAML."""
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from components.control_api import serving
-from monitoring.progress import EVENTS
-from pipelines.environment import RAY_ENVIRONMENT
-from pipelines.events import PEAKS, Event, StepRecord, last_words, read_events, summarise
+from pipelines.events import Event, StepRecord, summarise
 from pipelines.fingerprints import code_version, data_version
 from pipelines.history import History
-from pipelines.memory import MemoryWatch
-from rankloop.errors import RankloopError
-from rankloop.files import write_json
+from pipelines.processes import PipelineFailed, in_process, run_folder
 
 __all__ = ["Order", "PipelineFailed", "RunResult", "compile_release", "run_release", "submit_release"]
 
 _DELIVERY: Final = frozenset({"control_api", "at_once", "policy", "ray_address"})
 """Parameters that say where things are, and not what a release is made of."""
-
-_POLL_SECONDS: Final = 0.2
-_SAMPLE_SECONDS: Final = 0.5
-_ENVIRONMENT: Final = {
-    "BENTOML_DO_NOT_TRACK": "True",
-    "KFP_DISABLE_TELEMETRY": "1",
-    **RAY_ENVIRONMENT,
-}
-
-
-class PipelineFailed(RankloopError):
-    """A step of a run failed; the message names the step, its last words, and the log."""
 
 
 @dataclass(frozen=True)
@@ -139,17 +117,8 @@ def run_release(
     history = History(home)
     parameters, inputs = order.parameters(), order.inputs()
     champion = "" if order.alone else history.champion_for(inputs, serving(order.control_api))
-    folder = folder.resolve() if folder else _run_folder(home)
-    request = {
-        "parameters": parameters | {"champion": champion},
-        "root": str((home / "pipelines").resolve()),
-        "cache": str((home / "cache").resolve()),
-    }
-    (folder / "parameters.json").write_text(json.dumps(request, indent=2))
-    with _process(folder, home) as process:
-        events, peaks = _follow(process, folder / "events.jsonl", on_event)
-    if process.returncode != 0:
-        raise PipelineFailed(last_words(events, folder))
+    folder = folder.resolve() if folder else run_folder(home)
+    events, peaks = in_process("release", parameters | {"champion": champion}, folder, home, on_event)
     result = _result(folder, events, peaks, time.monotonic() - started)
     deployed = next(step for step in result.steps if step.name == "deploy").facts
     history.record(folder.name, result.verdict, deployed, inputs=inputs, champion=champion)
@@ -190,67 +159,6 @@ def submit_release(
     arguments = order.parameters() | {"champion": champion}
     run = client.create_run_from_pipeline_func(release, arguments=arguments, run_name=name or None, namespace=namespace)
     return str(run.run_id)
-
-
-def _run_folder(home: Path) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    folder = (home / "runs" / stamp).resolve()
-    folder.mkdir(parents=True)
-    return folder
-
-
-@contextlib.contextmanager
-def _process(folder: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, **_ENVIRONMENT, EVENTS: str(folder / "events.jsonl"), "RANKLOOP_HOME": str(home.resolve())}
-    environment.setdefault("BENTOML_HOME", str((home / "bento").resolve()))
-    with (folder / "run.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local", str(folder)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _follow(
-    process: subprocess.Popen[bytes], file: Path, on_event: Callable[[Event], None]
-) -> tuple[list[Event], dict[str, float]]:
-    """Passes events on until the process ends; also the most memory seen while each step ran, in MiB."""
-    events: list[Event] = []
-    peaks: dict[str, float] = {}
-    offset, watch, due = 0, MemoryWatch(process.pid), 0.0
-    while True:
-        running = process.poll() is None
-        fresh, offset = read_events(file, offset)
-        for event in fresh:
-            on_event(event)
-        events += fresh
-        if not running:
-            return events, peaks
-        if events and time.monotonic() >= due:
-            step = events[-1].step
-            if (seen := watch.sample_mb()) > peaks.get(step, 0.0):
-                peaks[step] = seen
-                write_json(file.with_name(PEAKS), peaks)
-            due = time.monotonic() + _SAMPLE_SECONDS
-        time.sleep(_POLL_SECONDS)
 
 
 def _result(folder: Path, events: list[Event], peaks: dict[str, float], seconds: float) -> RunResult:

@@ -1,4 +1,4 @@
-"""One run of the release pipeline on this machine, in a process of its own: `python -m pipelines.local RUN_FOLDER`.
+"""One run of a pipeline on this machine, in a process of its own: `python -m pipelines.local RUN_FOLDER`.
 
 KFP prints, clears logging handlers and holds global state, so the terminal program never runs it in its own process.
 """
@@ -9,13 +9,14 @@ import os
 import re
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kfp import local
 
 from monitoring.progress import EVENTS
-from pipelines.release import release
+from pipelines.events import PIPELINES
 from rankloop.files import write_aside
 
 __all__ = ["run"]
@@ -38,7 +39,7 @@ class CacheWatch(logging.Filter):
 
 
 def run(folder: Path) -> None:
-    """Runs with `folder/parameters.json`, and writes `folder/outputs.json` at the end."""
+    """Runs the pipeline that `folder/parameters.json` names, and writes `folder/outputs.json` at the end."""
     request = json.loads((folder / "parameters.json").read_text())
     watch_cache(os.environ[EVENTS])
     local.init(
@@ -48,7 +49,7 @@ def run(folder: Path) -> None:
         enable_caching=True,
         cache_root=request["cache"],
     )
-    task = release(**request["parameters"])
+    task = _pipeline(request["pipeline"])(**request["parameters"])
     outputs = {name: _plain(value) for name, value in task.outputs.items()}
     write_aside(folder / "outputs.json", json.dumps(outputs, indent=2))
 
@@ -58,6 +59,12 @@ def watch_cache(events: str) -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.addFilter(CacheWatch(events))
+
+
+def _pipeline(name: str) -> Any:
+    """A pipeline by its name in `PIPELINES`: the function of that name in the module of that name."""
+    assert name in PIPELINES
+    return getattr(import_module(f"pipelines.{name}"), name)
 
 
 def _plain(value: Any) -> Any:

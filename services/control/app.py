@@ -11,8 +11,9 @@ from services.auth import Tokens
 from services.control.answering import worked
 from services.control.drivers import Edges, Server
 from services.control.openapi import OPERATIONS, document
-from services.control.routes import CANARIES, RELEASES, RUNS, SERVING, SLOTS
+from services.control.routes import CANARIES, DRIFT, EXPERIMENTS, RELEASES, RUNS, SERVING, SLOTS, TARGETS
 from services.control.runs import Runs, Triggers
+from services.control.targets import targets
 from services.control.views import Views
 from services.control.wire import ControlReadiness
 from services.http import Asked, application
@@ -51,7 +52,7 @@ def build_control(
         hooks: Litestar's `on_startup` and `on_shutdown`.
     """
     return application(
-        [*_options(), *RELEASES, *CANARIES, *SERVING, *SLOTS, *RUNS, _readyz],
+        [*_options(), *RELEASES, *CANARIES, *EXPERIMENTS, *SERVING, *SLOTS, *RUNS, *DRIFT, *TARGETS, _readyz],
         OPERATIONS,
         metrics=metrics,
         tokens=tokens,
@@ -60,9 +61,11 @@ def build_control(
         settings=settings,
         views=views,
         commands=commands,
+        drift=views.drift,
         runs=runs,
         triggers=triggers,
         slots=lambda: views.slots(edges, server),
+        targets=lambda: targets(edges.servers()),
         readiness=readiness,
         **hooks,
     )

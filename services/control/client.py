@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from rankloop.drift import DriftReport
 from rankloop.errors import ApiError, DataError, Unavailable
 from services.control.wire import (
     CanaryList,
@@ -27,6 +28,8 @@ from services.control.wire import (
     Why,
 )
 from services.control.wire_changes import FillSlot, GiveShare, NewCanary, ServeRelease
+from services.control.wire_drift import DriftList
+from services.control.wire_experiments import ExperimentList, ExperimentShown, NewExperiment
 from services.ranking.schemas import Problem
 from services.settings import Settings
 
@@ -127,6 +130,22 @@ class ControlClient:
         """Does one of pause, resume, promote and abort to a canary."""
         return self._post(f"/v1/canaries/{_part(canary_id)}/{_part(act)}", Why(why), CanaryShown)
 
+    def experiments(self) -> ExperimentList:
+        """Every experiment, the newest first."""
+        return self._get("/v1/experiments", ExperimentList)
+
+    def experiment(self, experiment_id: str) -> ExperimentShown:
+        """One experiment, with its readout once its outcomes have come."""
+        return self._get(f"/v1/experiments/{_part(experiment_id)}", ExperimentShown)
+
+    def begin_experiment(self, asked: NewExperiment) -> ExperimentShown:
+        """Gives a share of the units both slots' lists, interleaved, for a time that is fixed before."""
+        return self._post("/v1/experiments", asked, ExperimentShown)
+
+    def end_experiment(self, experiment_id: str, *, why: str) -> ExperimentShown:
+        """Ends an experiment before its time."""
+        return self._post(f"/v1/experiments/{_part(experiment_id)}/end", Why(why), ExperimentShown)
+
     def rollback(self, *, why: str) -> Told:
         """Goes back to the release that served before."""
         return self._post("/v1/rollback", Why(why), Told)
@@ -154,6 +173,14 @@ class ControlClient:
     def empty(self, *, why: str) -> Told:
         """Ends what the idle slot holds; it ends after the answer came."""
         return self._post("/v1/slots/clear", Why(why), Told)
+
+    def drift_reports(self, **chosen: Any) -> DriftList:
+        """Reports of drift, those made last first; chosen by surface, verdict, before and limit."""
+        return self._get("/v1/drift", DriftList, **chosen)
+
+    def drift_report(self, report_id: str) -> DriftReport:
+        """One report of drift, whole."""
+        return self._get(f"/v1/drift/{_part(report_id)}", DriftReport)
 
     def events(self, **chosen: Any) -> EventList:
         """What was changed, the newest first; chosen by kind, subject, since, until, after and limit."""

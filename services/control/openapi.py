@@ -9,7 +9,10 @@ from services.auth import Scope
 from services.control import wire, wire_changes
 from services.control.describing import LIMIT, MOMENT, NUMBER, changes, in_path, in_query, shows
 from services.control.moments import moment
+from services.control.openapi_drift import DRIFT
+from services.control.openapi_experiments import EXPERIMENTS
 from services.control.openapi_runs import RUNS
+from services.control.targets import Target
 from services.openapi import Operation, written
 from services.ranking.schemas import Health
 
@@ -209,6 +212,12 @@ _SLOTS: Final = (
     _by_hand("swap", "Makes the idle slot the stable one; the other one stays warm.", wire.Why, "swap_slots", _WHY),
     _by_hand("clear", "Ends what the idle slot holds.", wire.Why, "clear_slot", _WHY),
 )
+_TARGETS: Final = shows(
+    "/v1/targets",
+    "The replicas that live, for Prometheus' HTTP service discovery.",
+    list[Target],
+    "targets",
+)
 _OPEN: Final = (
     Operation("get", "/healthz", "The process is alive.", Health, name="healthz"),
     Operation("get", "/readyz", "Who leads, and what the last round could not do.", wire.ControlReadiness, name="readyz"),
@@ -216,7 +225,7 @@ _OPEN: Final = (
     Operation("get", "/schema/openapi.json", "This document.", None, media="application/vnd.oai.openapi+json"),
 )
 
-OPERATIONS: Final = (*_RELEASES, *_CANARIES, *_SERVING, *_SLOTS, *RUNS, *_OPEN)
+OPERATIONS: Final = (*_RELEASES, *_CANARIES, *EXPERIMENTS, *_SERVING, *_SLOTS, *RUNS, *DRIFT, _TARGETS, *_OPEN)
 """Every route of the application; a test holds them equal."""
 
 

@@ -14,6 +14,7 @@ _ORDER: Final = wire_runs.RunOrderGiven("contract", "/data/log")
 _RUN: Final = wire_runs.RunShown(
     run_id="run-20261117-140200-3fa9c1",
     surface="job_feed",
+    pipeline="release",
     order={"source": "contract", "path": "/data/log"},
     trigger="api",
     state="queued",
@@ -41,11 +42,13 @@ _SCHEDULE: Final = wire_runs.ScheduleShown(
     last_at=None,
 )
 _STATES: Final = ["queued", "running", "succeeded", "failed", "cancelled", "lost"]
+_PIPELINES: Final = ["release", "drift_watch"]
 _SURFACES: Final = ["job_feed", "job_search", "talent_search"]
 _NO_RUN: Final = {404: "There is no such run."}
 _WHY: Final = wire.Why("it reads the wrong log")
 _CHOSEN: Final = (
     in_query("surface", {"type": "string", "enum": _SURFACES}, "Only those for it."),
+    in_query("pipeline", {"type": "string", "enum": _PIPELINES}, "Only its runs."),
     in_query("state", {"type": "string", "enum": _STATES}, "Only those that stand there."),
     in_query("before", MOMENT, "Only those asked for before this moment: the `next` of the answer before."),
     LIMIT,
@@ -56,7 +59,7 @@ _ALERTS: Final = wire.Alerts([wire.Alert("firing", {"alertname": "FeatureDrift",
 RUNS: Final[tuple[Operation, ...]] = (
     changes(
         "/v1/runs",
-        "Queues a run of the release pipeline.",
+        "Queues a run of a pipeline.",
         wire_runs.RunShown,
         wire_runs.NewRun,
         "start_run",

@@ -9,12 +9,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 from sqlalchemy import make_url, select
 
+from rankloop.drift import DriftReport
 from rankloop.errors import ControlError
 from services.control import database as db
 from services.control.database import tables
 from services.control.database.types import of_row
+from services.control.drifting import Drift
 from services.control.drivers import Edges, Server, sample_requests
 from services.control.moments import moment
+from services.control.readout import due
 from services.control.wire import (
     CanaryList,
     CanaryShown,
@@ -33,6 +36,8 @@ from services.control.wire import (
     Split,
     Told,
 )
+from services.control.wire_drift import DriftList
+from services.control.wire_experiments import ExperimentList, ExperimentShown
 from services.settings import Settings
 
 __all__ = ["Views", "has_record"]
@@ -54,6 +59,7 @@ class Views:
 
     def __init__(self, database: db.Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
+        self.drift = Drift(database, settings)
 
     @classmethod
     @contextmanager
@@ -105,6 +111,18 @@ class Views:
             then = given or db.database_now(session)
             return ServingShown(then, [_as(ServingSlot, own) for own in db.serving_at(session, then)])
 
+    def drift_reports(self, **chosen: Any) -> DriftList:
+        """Reports of drift, those made last first; chosen by surface, verdict, before and limit."""
+        return self.drift.reports(**chosen)
+
+    def drift_report(self, report_id: str) -> DriftReport:
+        """One report of drift, whole.
+
+        Raises:
+            Missing: there is none of that name.
+        """
+        return self.drift.report(report_id)
+
     def desired(self) -> DesiredShown:
         """Who should get what."""
         with self._database.read() as session:
@@ -130,6 +148,20 @@ class Views:
             newest = _last_step(session, canary_id)
         shown.latest = None if newest is None else _as(DecisionShown, newest)
         return shown
+
+    def experiments(self) -> ExperimentList:
+        """Every experiment, the newest first; the newest thousand where there are more."""
+        with self._database.read() as session:
+            return ExperimentList([_experiment(own) for own in db.experiments(session, limit=_MOST)])
+
+    def experiment(self, experiment_id: str) -> ExperimentShown:
+        """One experiment.
+
+        Raises:
+            Missing: there is none of that name.
+        """
+        with self._database.read() as session:
+            return _experiment(db.experiment(session, experiment_id))
 
     def decisions(self, canary_id: str, *, after: int | None = None, limit: int | None = None) -> DecisionList:
         """What a canary saw and decided, oldest first; with `after` only what came later.
@@ -211,6 +243,10 @@ def _canary(own: db.Canary) -> CanaryShown:
         ended_at=own.ended_at,
         reasons=list(own.state.get("reasons", [])),
     )
+
+
+def _experiment(own: db.Experiment) -> ExperimentShown:
+    return msgspec.convert({**msgspec.structs.asdict(own), "until": due(own)}, ExperimentShown)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 Surface = Literal["job_feed", "job_search", "talent_search"]
+Pipeline = Literal["release", "drift_watch"]
 
 
 class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,6 +35,8 @@ class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
         alone: compare with the popular baseline alone, as for a first release.
         at_once: let the release serve everybody without a canary.
         policy: fields of the canary's policy that differ from the default.
+        pipeline: `release`, or `drift_watch`, which takes neither recipe nor canary.
+        hours: the length of the window that a drift watch looks at; it ends when the run begins.
     """
 
     source: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -43,6 +46,8 @@ class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
     alone: bool = False
     at_once: bool = False
     policy: dict[str, Any] = {}
+    pipeline: Pipeline = "release"
+    hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24.0
 
 
 class NewRun(Struct, forbid_unknown_fields=True):
@@ -51,7 +56,7 @@ class NewRun(Struct, forbid_unknown_fields=True):
     Attributes:
         order: what it is to do.
         why: for whoever reads the history.
-        surface: the product place it is for; one run of each is under way at a time.
+        surface: the product place it is for; one run of each pipeline is under way for it at a time.
     """
 
     order: RunOrderGiven
@@ -80,11 +85,12 @@ class StepShown(Struct):
 
 
 class RunShown(Struct, kw_only=True):
-    """One run of the release pipeline.
+    """One run of a pipeline.
 
     Attributes:
         run_id: names it.
         surface: the product place it is for.
+        pipeline: `release` or `drift_watch`.
         order: what was asked for.
         trigger: api, cli, schedule, new data or alert.
         state: queued, running, succeeded, failed, cancelled, or lost: it vanished without a word.
@@ -92,7 +98,7 @@ class RunShown(Struct, kw_only=True):
         pid: its process on this machine; null: it has none.
         external_id: its name in KFP; null: it has none.
         release_id: what it released; null: nothing.
-        verdict: the gate's outcome; null: not yet.
+        verdict: the gate's outcome, or the watch's; null: not yet.
         error: why it failed; null: it did not.
         retry_of: the run it goes on from; null: none.
         created_at: when it was asked for.
@@ -105,6 +111,7 @@ class RunShown(Struct, kw_only=True):
 
     run_id: str
     surface: str
+    pipeline: str
     order: dict[str, Any]
     trigger: str
     state: str

@@ -1,4 +1,4 @@
-"""Runs of the pipeline: queued, under way and ended, one at a time for each surface."""
+"""Runs of the pipelines: queued, under way and ended, one at a time for each surface and pipeline."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -25,11 +25,12 @@ FINISHED: Final = ("succeeded", "failed", "cancelled", "lost")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the release pipeline.
+    """One run of a pipeline.
 
     Attributes:
         run_id: its name.
         surface: the product place it is for.
+        pipeline: `release` or `drift_watch`.
         order: what was asked for.
         trigger: what started it.
         state: where it stands; `lost`: its process vanished without a word.
@@ -38,7 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         external_id: its name in KFP.
         folder: where its artifacts and logs are.
         release_id: the release it made.
-        verdict: the gate's outcome.
+        verdict: the gate's outcome, or the watch's.
         error: why it failed, in a sentence.
         retry_of: the run whose finished steps it goes on from.
         created_at: when it was asked for.
@@ -50,6 +51,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     surface: str
+    pipeline: str
     order: dict[str, Any]
     trigger: Trigger
     state: RunState
@@ -95,6 +97,7 @@ def add_run(
     where: Where = "local",
     retry_of: str | None = None,
     run_id: str | None = None,
+    pipeline: str = "release",
 ) -> Run:
     """Queues a run.
 
@@ -105,9 +108,9 @@ def add_run(
         run(session, retry_of)
     name = run_id or new_id("run", at)
     values = {"run_id": name, "surface": surface, "order": dict(order), "trigger": trigger, "state": "queued"}
-    rest = {"where": where, "retry_of": retry_of, "created_at": utc(at), "who": who, "why": why}
+    rest = {"pipeline": pipeline, "where": where, "retry_of": retry_of, "created_at": utc(at), "who": who, "why": why}
     session.execute(insert(tables.runs).values(**values, **rest))
-    told = {"surface": surface, "trigger": trigger, "retry_of": retry_of, "order": dict(order)}
+    told = {"surface": surface, "pipeline": pipeline, "trigger": trigger, "retry_of": retry_of, "order": dict(order)}
     record(session, kind="run.queued", subject=name, who=who, why=why, at=at, facts=told)
     return run(session, name)
 
@@ -128,6 +131,7 @@ def runs(
     session: Session,
     *,
     surface: str | None = None,
+    pipeline: str | None = None,
     state: RunState | None = None,
     before: datetime | None = None,
     limit: int = 100,
@@ -137,6 +141,7 @@ def runs(
     Args:
         session: of `Database.read` or `Database.begin`.
         surface: only those for it.
+        pipeline: only its runs.
         state: only those that stand there.
         before: only those asked for before this moment: that of the last one of the page before.
         limit: the most a page holds.
@@ -145,6 +150,8 @@ def runs(
     query = select(tables.runs).order_by(own.created_at.desc(), own.run_id.desc()).limit(limit)
     if surface is not None:
         query = query.where(own.surface == surface)
+    if pipeline is not None:
+        query = query.where(own.pipeline == pipeline)
     if state is not None:
         query = query.where(own.state == state)
     if before is not None:
@@ -152,12 +159,13 @@ def runs(
     return [of_row(Run, row) for row in session.execute(query).mappings()]
 
 
-def next_queued(session: Session, surface: str) -> Run | None:
-    """The run that may start: the one that waits longest, where none of the surface is under way."""
+def next_queued(session: Session, surface: str, pipeline: str = "release") -> Run | None:
+    """The run that may start: the one that waits longest, where none of the surface and the pipeline is under way."""
     own = tables.runs.c
-    if session.execute(select(own.run_id).where(own.surface == surface, own.state == "running")).first() is not None:
+    of_both = (own.surface == surface, own.pipeline == pipeline)
+    if session.execute(select(own.run_id).where(*of_both, own.state == "running")).first() is not None:
         return None
-    waiting = select(tables.runs).where(own.surface == surface, own.state == "queued")
+    waiting = select(tables.runs).where(*of_both, own.state == "queued")
     row = session.execute(waiting.order_by(own.created_at, own.run_id).limit(1)).mappings().one_or_none()
     return of_row(Run, row) if row else None
 
@@ -184,7 +192,7 @@ def change_run(
         fields: what changes.
 
     Raises:
-        Conflict: it stands elsewhere, or another run of its surface is under way.
+        Conflict: it stands elsewhere, or another run of its pipeline for its surface is under way.
         Missing: there is none of that name.
     """
     known = run(session, run_id)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from litestar import delete, get, post, put
 
-from pipelines.events import STEPS
+from pipelines.events import PIPELINES
 from rankloop.errors import Missing
 from services.auth import Scope
 from services.control.answering import MOST, body, choice, name_in_path, number, when, who, worked
@@ -27,6 +27,7 @@ from services.http import Asked
 __all__ = ["RUNS"]
 
 _STATES: Final = ("queued", "running", "succeeded", "failed", "cancelled", "lost")
+_STEPS: Final = tuple(dict.fromkeys(step for steps in PIPELINES.values() for step in steps))
 _SURFACES: Final = ("job_feed", "job_search", "talent_search")
 
 
@@ -41,6 +42,7 @@ async def _start(request: Asked) -> RunShown:
 @get("/v1/runs", scope=Scope.READ)
 async def _list(request: Asked) -> RunList:
     chosen: dict[str, Any] = {"surface": choice(request, "surface", _SURFACES), "state": choice(request, "state", _STATES)}
+    chosen["pipeline"] = choice(request, "pipeline", tuple(PIPELINES))
     before, limit = when(request, "before"), number(request, "limit", 100, 1, MOST)
 
     def work() -> RunList:
@@ -62,8 +64,8 @@ async def _log(request: Asked) -> LogShown:
     after = number(request, "after", 0, 0, 2**62)
 
     def work() -> LogShown:
-        if step not in (*STEPS, "all"):
-            raise Missing(f"there is no step {step[:64]!r}; the steps are {', '.join(STEPS)}, and `all` for the whole log")
+        if step not in (*_STEPS, "all"):
+            raise Missing(f"there is no step {step[:64]!r}; the steps are {', '.join(_STEPS)}, and `all` for the whole log")
         part = request.app.state.runs.log(run_id, None if step == "all" else step, after=after)
         return LogShown(part.text, part.next)
 

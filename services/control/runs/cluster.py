@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import httpx
 
-from pipelines.events import STEPS, StepRecord
+from pipelines.events import PIPELINES, StepRecord
 from pipelines.launch import Order, submit_release
+from pipelines.watch import WatchOrder, submit_watch
 from rankloop.errors import ControlError, StackError
 from services.control.database import Run, Where
 from services.control.runs.launching import Ended, LogPart, Placed
@@ -61,10 +62,10 @@ class Cluster:
     control_api: str = "http://127.0.0.1:8002"
     ray_address: str = ""
 
-    def order(self, run: Run) -> Order:
-        """The pipeline's order of a run."""
-        own = RunOrder.of(run.order).fields()
-        return Order(**own, control_api=self.control_api, ray_address=self.ray_address)
+    def order(self, run: Run, bundle: str = "") -> Order | WatchOrder:
+        """The pipeline's order of a run; a drift watch compares with this bundle's reference."""
+        own = RunOrder.of(run.order)
+        return own.sent(run.surface, control_api=self.control_api, ray_address=self.ray_address, bundle=bundle)
 
 
 class KfpLauncher:
@@ -94,9 +95,11 @@ class KfpLauncher:
         champion = "" if run.order.get("alone") else self._champion()
         own = self._cluster
         named: dict[str, Any] = {"token": own.token or None, "namespace": own.namespace or None, "name": run.run_id}
+        order = own.order(run, champion)
         with self._told():
-            name = submit_release(own.order(run), own.url, champion=champion, **named)
-        return Placed(external_id=name)
+            if isinstance(order, WatchOrder):
+                return Placed(external_id=submit_watch(order, own.url, **named))
+            return Placed(external_id=submit_release(order, own.url, champion=champion, **named))
 
     def look(self, run: Run) -> Ended | None:
         try:
@@ -106,7 +109,7 @@ class KfpLauncher:
         state = _ENDS.get(found.state or "")
         if state is None:
             return None
-        failed = [task for task in _tasks(found) if task.state == "FAILED" and _step(task) in STEPS]
+        failed = [task for task in _tasks(found) if task.state == "FAILED" and _step(task) in PIPELINES[run.pipeline]]
         # servers of today leave a task's own error empty
         where = f"see `rankloop runs log {run.run_id} STEP`"
         named = [f"step {_step(task)} failed: {_message(task.error) or where}" for task in failed]
@@ -131,7 +134,7 @@ class KfpLauncher:
         return False
 
     def steps(self, run: Run, now: datetime) -> list[StepRecord]:
-        records = {name: StepRecord(name) for name in STEPS}
+        records = {name: StepRecord(name) for name in PIPELINES[run.pipeline]}
         if run.external_id is None:
             return list(records.values())
         found = self._get(run.external_id)
@@ -146,7 +149,7 @@ class KfpLauncher:
     def log(self, run: Run, step: str | None, after: int) -> LogPart:
         if run.external_id is None:
             return LogPart("", after)
-        tasks = [task for task in _tasks(self._get(run.external_id)) if _step(task) in STEPS]
+        tasks = [task for task in _tasks(self._get(run.external_id)) if _step(task) in PIPELINES[run.pipeline]]
         pods = [(task, pod) for task in tasks if step in (None, _step(task)) for pod in _pods(task)]
         return part_of("".join(self._pod_log(run.external_id, pod) for _, pod in pods), after)
 

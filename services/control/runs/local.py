@@ -86,15 +86,15 @@ class LocalLauncher:
         return not left
 
     def steps(self, run: Run, now: datetime) -> list[StepRecord]:
-        return steps_of(_folder(run), ended=run.state not in _GOING_ON, now=now.timestamp())
+        return steps_of(_folder(run), ended=run.state not in _GOING_ON, now=now.timestamp(), pipeline=run.pipeline)
 
     def log(self, run: Run, step: str | None, after: int) -> LogPart:
         return log_part(_folder(run) / "run.log", step, after)
 
     def _start(self, run: Run, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        order = RunOrder.of(run.order).at(self._settings)
-        leave_order(folder, asdict(order), self._settings.home)
+        order = RunOrder.of(run.order).at(self._settings, run.surface)
+        leave_order(folder, asdict(order), self._settings.home, pipeline=run.pipeline)
         environment = {**os.environ, EVENTS: str(folder / _EVENTS), "RANKLOOP_HOME": str(self._settings.home)}
         with (folder / _OUTPUT).open("ab") as output:
             self._children[run.run_id] = subprocess.Popen(

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 
 from pipelines.launch import Order
+from pipelines.watch import WatchOrder
 from rankloop.canary import Policy
 from rankloop.contracts import SURFACES
 from rankloop.errors import ControlError, SettingsError
@@ -15,6 +16,9 @@ from rankloop.sources import SOURCES
 from services.settings import Settings
 
 __all__ = ["RunOrder", "known_place", "known_surface"]
+
+_DATA: Final = ("source", "path", "mapping")
+_OF_RELEASE: Final = ("recipe", "alone", "at_once", "policy")
 
 
 class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,6 +32,8 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         alone: compare with the popular baseline alone, as for a first release.
         at_once: let the release serve everybody without a canary.
         policy: fields of the canary's policy that differ from the default.
+        pipeline: `release`, or `drift_watch`, which takes neither recipe nor canary.
+        hours: the length of the window that a drift watch looks at; it ends when the run begins.
 
     Example:
         >>> RunOrder.of({"source": "contract", "path": "/data/log"}).fields()["alone"]
@@ -41,6 +47,8 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     alone: bool = False
     at_once: bool = False
     policy: dict[str, Any] = {}
+    pipeline: Literal["release", "drift_watch"] = "release"
+    hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 366)] = 24.0
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -53,6 +61,7 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             order = msgspec.convert(dict(fields), cls)
             Recipe.from_mapping(order.recipe)
             Policy.of(order.policy)
+            _assert_fits(order)
         except (msgspec.ValidationError, SettingsError) as error:
             raise ControlError(f"this order cannot be run: {error}") from error
         if order.source not in SOURCES:
@@ -67,9 +76,30 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
-    def at(self, settings: Settings) -> Order:
+    def at(self, settings: Settings, surface: str) -> Order | WatchOrder:
         """The pipeline's order, with the addresses of one place."""
-        return Order(**self.fields(), control_api=settings.control_url, ray_address=settings.ray_address)
+        return self.sent(surface, control_api=settings.control_url, ray_address=settings.ray_address)
+
+    def sent(self, surface: str, *, control_api: str, ray_address: str, bundle: str = "") -> Order | WatchOrder:
+        """The pipeline's order.
+
+        Args:
+            surface: what a drift watch looks at.
+            control_api: the control plane, as the steps see it.
+            ray_address: the cluster to tune on.
+            bundle: whose reference a drift watch compares with, as the steps see it; empty: it asks the control plane.
+        """
+        own = self.fields()
+        data = {name: own[name] for name in _DATA}
+        if self.pipeline == "drift_watch":
+            return WatchOrder(**data, surface=surface, hours=self.hours, control_api=control_api, bundle=bundle)
+        return Order(**data, **{name: own[name] for name in _OF_RELEASE}, control_api=control_api, ray_address=ray_address)
+
+
+def _assert_fits(order: RunOrder) -> None:
+    given = [name for name in _OF_RELEASE if getattr(order, name)]
+    if order.pipeline == "drift_watch" and given:
+        raise SettingsError(f"a drift watch makes no release, and has {', '.join(given)}; leave that out")
 
 
 def known_place(name: str, path: str) -> str:

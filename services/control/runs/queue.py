@@ -1,4 +1,4 @@
-"""The queue of pipeline runs: one at a time for each surface, each found again after a restart."""
+"""The queue of pipeline runs: one at a time for each surface and pipeline, each found again after a restart."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from pipelines.events import STEPS, StepRecord
+from pipelines.events import PIPELINES, StepRecord
 from rankloop.contracts import SURFACES
 from rankloop.errors import Conflict, RankloopError, StackError
 from services.control.database import Database, Lease, Run, RunState, Trigger, change_run, next_queued
@@ -68,7 +68,7 @@ class Runs:
         """Queues a run; an order that waits already is not queued twice.
 
         Returns:
-            The run, queued. It starts with a tick, once no other of its surface is under way.
+            The run, queued. It starts with a tick, once no other of its surface and pipeline is under way.
 
         Raises:
             ControlError: the order cannot be run, or there is no such surface.
@@ -124,12 +124,10 @@ class Runs:
         with self._database.read() as session:
             return known_run(session, run_id)
 
-    def runs(
-        self, *, surface: str | None = None, state: RunState | None = None, before: datetime | None = None, limit: int = 100
-    ) -> list[Run]:
-        """Runs, those asked for last first; `before` is the moment at which the last one of the page before was asked for."""
+    def runs(self, *, state: RunState | None = None, limit: int = 100, **chosen: Any) -> list[Run]:
+        """Runs, those asked for last first, chosen as by `services.control.database.runs`."""
         with self._database.read() as session:
-            return recorded(session, surface=surface, state=state, before=before, limit=limit)
+            return recorded(session, state=state, limit=limit, **chosen)
 
     def steps(self, run_id: str) -> list[StepRecord]:
         """A run's steps as they are now, in the pipeline's order.
@@ -141,7 +139,7 @@ class Runs:
         run = self.run(run_id)
         if run.started_at is None:
             state = "skipped" if run.state in FINISHED else "waiting"
-            return [StepRecord(name, state) for name in STEPS]
+            return [StepRecord(name, state) for name in PIPELINES[run.pipeline]]
         self._assert_here(run)
         return self._launcher.steps(run, self._clock())
 
@@ -178,9 +176,9 @@ class Runs:
         if self._triggers:
             with self._told("triggers"):
                 self._triggers.tick(lease)
-        for surface in {run.surface for run in self.runs(state="queued", limit=1000)} - busy:
-            with self._told(f"the queue of {surface}"):
-                self._begin(surface)
+        for surface, pipeline in {(run.surface, run.pipeline) for run in self.runs(state="queued", limit=1000)} - busy:
+            with self._told(f"the queue of {surface}, {pipeline}"):
+                self._begin(surface, pipeline)
         for part in self._faults.standing().keys() - self._done:  # there is nothing left to do there
             self._faults.over(part)
 
@@ -194,9 +192,9 @@ class Runs:
         if run.state == "running" and (ended := self._launcher.look(run)):
             self._ended(run, ended)
 
-    def _begin(self, surface: str) -> None:
+    def _begin(self, surface: str, pipeline: str) -> None:
         with self._database.begin(self._lease) as session:
-            chosen = next_queued(session, surface)
+            chosen = next_queued(session, surface, pipeline)
             if chosen is None:
                 return
             fields: dict[str, Any] = {"where": self._launcher.where, "folder": self._launcher.folder(chosen.run_id)}
@@ -233,18 +231,18 @@ class Runs:
     def _changed(self, session: Any, run: Run, *, why: str, **fields: Any) -> Run:
         return change_run(session, run.run_id, from_states=(run.state,), who=_ITSELF, why=why, at=self._clock(), **fields)
 
-    def _tidy(self) -> set[str]:
-        """Ends what is left of runs that were cancelled or lost; the surfaces where something still is."""
-        busy, since = set(), self._clock() - _TIDY_WITHIN
+    def _tidy(self) -> set[tuple[str, str]]:
+        """Ends what is left of runs that were cancelled or lost; the surfaces and pipelines where something still is."""
+        busy, since = set[tuple[str, str]](), self._clock() - _TIDY_WITHIN
         for run in [*self.runs(state="cancelled", limit=_TIDIED_AT_MOST), *self.runs(state="lost", limit=_TIDIED_AT_MOST)]:
             known = run.run_id in self._tidied or run.started_at is None or run.where != self._launcher.where
             if known or run.ended_at is None or run.ended_at < since:
                 continue
-            busy.add(run.surface)
+            busy.add((run.surface, run.pipeline))
             with self._told(f"the end of run {run.run_id}"):
                 if self._launcher.end(run, kill=self._clock() >= run.ended_at + self._patience):
                     self._tidied.add(run.run_id)
-                    busy.discard(run.surface)
+                    busy.discard((run.surface, run.pipeline))
         return busy
 
     def _end(self, run: Run) -> None:

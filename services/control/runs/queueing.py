@@ -28,10 +28,10 @@ def queue(
     """The run that does an order: one that is queued already, or a new one.
 
     Raises:
-        Conflict: too many runs wait for the surface.
+        Conflict: too many runs of the pipeline wait for the surface.
         ControlError: there is no such surface.
     """
-    waiting = runs(session, surface=known_surface(surface), state="queued", limit=_MOST_QUEUED)
+    waiting = runs(session, surface=known_surface(surface), pipeline=order.pipeline, state="queued", limit=_MOST_QUEUED)
     fields = order.fields()
     for known in reversed(waiting):
         if known.order == fields:
@@ -48,6 +48,7 @@ def queue(
         why=reason(why, who),
         at=at,
         retry_of=retry_of,
+        pipeline=order.pipeline,
     )
 
 

@@ -1,4 +1,4 @@
-"""Reports of drift."""
+"""Reports of drift, and runs of a second pipeline beside those of the first."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,3 +27,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("report_id", name="pk_drift_reports"),
     )
     op.create_index("ix_drift_reports_at", "drift_reports", ["surface", "at"])
+    op.add_column("runs", sa.Column("pipeline", sa.Text(), nullable=False, server_default="release"))
+    op.drop_index("ix_runs_running", "runs")
+    running = sa.text("state = 'running'")
+    op.create_index(
+        "ix_runs_running", "runs", ["surface", "pipeline"], unique=True, sqlite_where=running, postgresql_where=running
+    )
