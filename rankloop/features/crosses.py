@@ -13,7 +13,7 @@ from rankloop.features.overlap import Overlap
 from rankloop.features.registry import Feature
 from rankloop.text import tokens
 
-__all__ = ["Batch", "Clock", "Cross", "LogRatios", "SameCountry", "SkillMatch", "TextMatch"]
+__all__ = ["RATIOS", "Batch", "Clock", "Cross", "LogRatios", "SameCountry", "SkillMatch", "TextMatch"]
 
 Codes = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -165,7 +165,7 @@ class Clock:
         return [hour[batch.owner], weekday[batch.owner].astype(np.float64)]
 
 
-_RATIOS: Final = (
+RATIOS: Final = (
     ("rate_fit", "pay a day over 8 hours of the freelancer's rate", "item_daily_pay", "user_hourly_rate"),
     ("budget_fit", "budget over that of the jobs the freelancer clicks on", "item_budget", "user_clicked_budget"),
     ("duration_fit", "duration over that of the jobs the freelancer clicks on", "item_duration_days", "user_clicked_duration"),
@@ -186,7 +186,7 @@ class LogRatios:
 
     def __init__(self, names: Sequence[str]) -> None:
         place = {name: i for i, name in enumerate(names)}
-        there = [ratio for ratio in _RATIOS if ratio[2] in place and ratio[3] in place]
+        there = [ratio for ratio in RATIOS if ratio[2] in place and ratio[3] in place]
         self.features = tuple(Feature(name, meaning, "log ratio") for name, meaning, _, _ in there)
         self._columns = [(place[a], place[b]) for _, _, a, b in there]
 
