@@ -7,9 +7,11 @@ from typing import Final
 from litestar import Litestar, get, post
 from litestar.exceptions import HTTPException
 
+from monitoring.metrics import OTHER
 from rankloop.errors import DataError, RankloopError
 from services.auth import Scope, Tokens
 from services.http import Asked, application, decoded, request_id
+from services.ranking.answering import SIMILAR, Answering
 from services.ranking.engine import Engine
 from services.ranking.impressions import AnyAnswer, Shown
 from services.ranking.interleave import PART, Beside, Interleaver
@@ -65,33 +67,38 @@ def build_app(engine: Engine, settings: Settings, *, name_answers: bool = True) 
 async def _recommend(request: Asked) -> Answer:
     asked, engine = await decoded(request, RecommendRequest), _engine(request)
     named, waited = request_id(request), _waited(request)
-    async with await _beside(request, named, waited) as other:
-        shown = engine.recommend(asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
-        return _given(request, *await other.merged(shown, asked.k))
+    with _answering(request, asked.surface, waited) as answering:
+        async with await _beside(request, named, waited) as other:
+            shown = engine.recommend(asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
+            return _given(request, answering, *await other.merged(shown, asked.k))
 
 
 @post("/v1/search", status_code=200, scope=Scope.READ)
 async def _search(request: Asked) -> Answer:
     asked, engine = await decoded(request, SearchRequest), _engine(request)
     named, waited = request_id(request), _waited(request)
-    async with await _beside(request, named, waited) as other:
-        shown = engine.search(asked.query, asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
-        return _given(request, *await other.merged(shown, asked.k))
+    with _answering(request, asked.surface, waited) as answering:
+        async with await _beside(request, named, waited) as other:
+            shown = engine.search(asked.query, asked.user_id, asked.k, asked.surface, request_id=named, waited=waited)
+            return _given(request, answering, *await other.merged(shown, asked.k))
 
 
 @post("/v1/rank", status_code=200, scope=Scope.READ)
 async def _rank(request: Asked) -> RankAnswer:
     asked, engine = await decoded(request, RankRequest), _engine(request)
-    shown = engine.rank(
-        asked.user_id,
-        asked.item_ids,
-        query=asked.query,
-        surface=asked.surface,
-        explain=asked.explain,
-        request_id=request_id(request),
-        waited=_waited(request),
-    )
-    return _given(request, shown)
+    named, waited = request_id(request), _waited(request)
+    surface = asked.surface or engine.usual_surface(asked.query)
+    with _answering(request, surface, waited) as answering:
+        shown = engine.rank(
+            asked.user_id,
+            asked.item_ids,
+            query=asked.query,
+            surface=surface,
+            explain=asked.explain,
+            request_id=named,
+            waited=waited,
+        )
+        return _given(request, answering, shown)
 
 
 @get("/v1/items/{item_id:str}/similar", scope=Scope.READ)
@@ -103,7 +110,11 @@ async def _similar(request: Asked) -> SimilarAnswer:
         )
     if not re.fullmatch(r"-?\d{1,9}", given):
         raise DataError(f"k is {given!r}; it must be a whole number from 1 to {request.app.state.settings.max_k}")
-    return engine.similar(item_id, int(given), request_id=request_id(request))
+    named = request_id(request)
+    with Answering(engine.metrics, SIMILAR, waited=_waited(request), counts=PART not in request.headers) as answering:
+        answer = engine.similar(item_id, int(given), request_id=named)
+        answering.similar(answer)
+        return answer
 
 
 @get("/readyz", scope=None)
@@ -130,10 +141,17 @@ async def _beside(request: Asked, named: str, waited: float) -> Beside:
     return interleaver.beside(path, body, request.headers, request_id=named, waited=waited)
 
 
-def _given(request: Asked, shown: Shown[AnyAnswer], teams: list[str] | None = None) -> AnyAnswer:
+def _answering(request: Asked, surface: str, waited: float) -> Answering:
+    engine = _engine(request)
+    place = surface if engine.knows_surface(surface) else OTHER
+    return Answering(engine.metrics, place, waited=waited, counts=PART not in request.headers)
+
+
+def _given(request: Asked, answering: Answering, shown: Shown[AnyAnswer], teams: list[str] | None = None) -> AnyAnswer:
     """The answer; logged, unless another program only wants to see what would have been shown."""
     if PART not in request.headers:
         _engine(request).log(shown, teams=teams)
+    answering.given(shown)
     return shown.answer
 
 

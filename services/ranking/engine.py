@@ -99,6 +99,14 @@ class Engine:
         """Whether the release holds the item."""
         return item_id in self._bundle.catalogue
 
+    def knows_surface(self, surface: str) -> bool:
+        """Whether lists are made for the product place."""
+        return surface in self._limits.surfaces
+
+    def usual_surface(self, query: str | None) -> str:
+        """The product place of given items where the caller names none."""
+        return "job_search" if query else "job_feed"
+
     def recommend(self, user_id: str, k: int, surface: str, *, request_id: str, waited: float = 0.0) -> Shown[Answer]:
         """The best items for a person.
 
@@ -142,7 +150,7 @@ class Engine:
             DataError: too few or too many items, one twice, or all of them unknown.
             Overloaded: the request waited so long that an answer would help nobody.
         """
-        due, place = self._due(waited), self._limits.surface(surface or ("job_search" if query else "job_feed"))
+        due, place = self._due(waited), self._limits.surface(surface or self.usual_surface(query))
         text = None if query is None else self._limits.query(query)
         self._limits.given(item_ids)
         codes = self._bundle.catalogue.encode(item_ids)

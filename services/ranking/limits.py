@@ -20,11 +20,11 @@ class Limits:
     """
 
     def __init__(self, settings: Settings, surfaces: Sequence[str]) -> None:
-        self._settings, self._surfaces = settings, tuple(surfaces)
+        self._settings, self.surfaces = settings, frozenset(surfaces)
 
     def surface(self, surface: str) -> str:
-        if surface not in self._surfaces:
-            raise DataError(f"surface is {surface!r}; it must be one of {', '.join(self._surfaces)}")
+        if surface not in self.surfaces:
+            raise DataError(f"surface is {surface!r}; it must be one of {', '.join(sorted(self.surfaces))}")
         return surface
 
     def query(self, query: str) -> str:
