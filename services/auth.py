@@ -74,16 +74,23 @@ class Tokens:
         path: the file; it may not exist yet.
         must_exist: whether it has to.
         clock: seconds since the epoch.
+        own: tokens of the stack's own programs; they are good, and close nothing that is open.
 
     Raises:
         SettingsError: the file cannot be read, or an entry is broken.
     """
 
     def __init__(
-        self, given: Sequence[TokenEntry], path: Path, *, must_exist: bool = False, clock: Callable[[], float] = time.time
+        self,
+        given: Sequence[TokenEntry],
+        path: Path,
+        *,
+        must_exist: bool = False,
+        clock: Callable[[], float] = time.time,
+        own: Sequence[TokenEntry] = (),
     ) -> None:
         self._path, self._clock = path, clock
-        self._given = {entry.sha256: entry for entry in given}
+        self._given = {entry.sha256: entry for entry in (*own, *given)}
         self._known: dict[str, TokenEntry] = dict(self._given)
         self._looked = clock()
         self._seen = _signature(path)
@@ -93,12 +100,14 @@ class Tokens:
 
     @classmethod
     def read(cls, settings: Settings) -> "Tokens":
-        """Those of `RANKLOOP_TOKENS_FILE` and `RANKLOOP_TOKENS_SHA256`.
+        """Those of `RANKLOOP_TOKENS_FILE` and `RANKLOOP_TOKENS_SHA256`, and the stack's own.
 
         Raises:
             SettingsError: as the class.
         """
-        return cls(entries_in(settings.tokens_sha256), settings.tokens_path, must_exist=bool(settings.tokens_file))
+        own = read_entries(settings.watcher_tokens_path) if settings.watcher_tokens_path.exists() else []
+        given = entries_in(settings.tokens_sha256)
+        return cls(given, settings.tokens_path, must_exist=bool(settings.tokens_file), own=own)
 
     @property
     def enforced(self) -> bool:
@@ -139,7 +148,7 @@ class Tokens:
         except SettingsError as error:
             log.error("the tokens stay as they were: %s", error)
         else:
-            log.info("read %d tokens again from %s", len(self._known) - len(self._given), self._path)
+            log.info("read %d tokens again from %s", len(self._known.keys() - self._given), self._path)
 
 
 def guard(tokens: Tokens, scope: Mapping[str, Any]) -> None:

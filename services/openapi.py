@@ -35,7 +35,7 @@ class Operation(NamedTuple):
     method: str
     path: str
     summary: str
-    answer: type[msgspec.Struct] | None
+    answer: type[msgspec.Struct] | type[list[Any]] | None
     body: type[msgspec.Struct] | None = None
     problems: Mapping[int, str] = MappingProxyType({})
     status: int = 200

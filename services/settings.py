@@ -333,6 +333,12 @@ class Settings(BaseSettings):
     mail_password_file: str = ""
     """A file with the password of `mail_from` at that server; empty: it asks for none."""
 
+    heartbeat_url_file: str = ""
+    """A file with a URL that Alertmanager posts to each minute while alerts would arrive; empty: nobody misses them."""
+
+    watchers: Literal["auto", "none"] = "auto"
+    """Whether the stack starts Prometheus and Alertmanager: `auto` where both are installed, or `none`."""
+
     @property
     def bento_store(self) -> Path:
         """The Bento store, which is the registry of releases; BentoML calls it `BENTOML_HOME`."""
@@ -342,6 +348,11 @@ class Settings(BaseSettings):
     def tokens_path(self) -> Path:
         """Where the hashes of tokens are kept."""
         return Path(self.tokens_file).expanduser() if self.tokens_file else self.home / "tokens.json"
+
+    @property
+    def watcher_tokens_path(self) -> Path:
+        """Where the hashes of the tokens are kept that the stack makes for its own Prometheus and Alertmanager."""
+        return self.home / "stack" / "watchers.json"
 
     @property
     def service_url(self) -> str:

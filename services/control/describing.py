@@ -73,7 +73,7 @@ def changes(
 def shows(
     path: str,
     summary: str,
-    answer: _Kind,
+    answer: _Kind | type[list[Any]],
     name: str,
     *,
     parameters: tuple[Mapping[str, Any], ...] = (),

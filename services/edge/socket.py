@@ -28,6 +28,7 @@ class ServerState:
         up: whether it takes requests.
         status: HAProxy's own word, such as `UP`, `DOWN` or `MAINT`.
         check: how the last health check ended, such as `L7OK` or `L4CON`.
+        address: where it listens, as host:port.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class ServerState:
     up: bool
     status: str
     check: str
+    address: str
 
 
 class AdminSocket:
@@ -126,7 +128,12 @@ class AdminSocket:
         rows = csv.DictReader(self.command("show stat -1 4 -1").removeprefix("# ").splitlines())
         return [
             ServerState(
-                row["pxname"], row["svname"], row["status"].startswith("UP"), row["status"], row["check_status"].lstrip("* ")
+                row["pxname"],
+                row["svname"],
+                row["status"].startswith("UP"),
+                row["status"],
+                row["check_status"].lstrip("* "),
+                row["addr"],
             )
             for row in rows
         ]

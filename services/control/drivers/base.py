@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.edge.slots import Slots
+from services.edge.socket import ServerState
 
 __all__ = ["Edges", "Say", "Server"]
 
@@ -20,6 +21,14 @@ class Edges(Protocol):
 
     def read(self) -> dict[str, Slots | None]:
         """Who gets which release now, by edge; None where it does not answer."""
+        ...
+
+    def servers(self) -> list[ServerState]:
+        """The replicas and collectors behind every edge that answers.
+
+        Raises:
+            StackError: none answers.
+        """
         ...
 
     def apply(self, wanted: Slots) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from rankloop.errors import SettingsError, StackError
 from services.edge.edge import Edge
 from services.edge.slots import Slots
-from services.edge.socket import AdminSocket
+from services.edge.socket import AdminSocket, ServerState
 
 __all__ = ["LocalEdge", "SocketEdges"]
 
@@ -41,6 +41,14 @@ class LocalEdge:
             return {self.NAME: self._edge.slots()}
         except StackError:
             return {self.NAME: None}
+
+    def servers(self) -> list[ServerState]:
+        """The replicas and collectors behind it.
+
+        Raises:
+            StackError: it does not answer.
+        """
+        return self._edge.admin.servers()
 
     def apply(self, wanted: Slots) -> None:
         """Makes it split so from its next request on, and records that for its next start.
@@ -90,6 +98,22 @@ class SocketEdges:
         """Who gets which release now, by address; None where it does not answer."""
         with ThreadPoolExecutor(len(self._sockets)) as pool:
             return dict(zip(self._sockets, pool.map(self._read, self._sockets.values()), strict=True))
+
+    def servers(self) -> list[ServerState]:
+        """The replicas and collectors behind those that answer.
+
+        Raises:
+            StackError: none answers; in the words of the last one.
+        """
+        found, failed = list[ServerState](), list[StackError]()
+        for edge in self._sockets.values():
+            try:
+                found += edge.servers()
+            except StackError as error:
+                failed.append(error)
+        if len(failed) == len(self._sockets):
+            raise failed[-1]
+        return found
 
     def apply(self, wanted: Slots) -> None:
         """Makes every edge split so from its next request on, and reads each back.

@@ -10,7 +10,7 @@ import pytest
 from rankloop.errors import SettingsError, StackError
 from services.control.database import ReleaseFacts, ReleaseState, database_url, move_release, open_database, register
 from services.control.drivers import LocalEdge, SocketEdges, done, open_edges, read_orders, take_back
-from services.edge import AdminSocket, Slots
+from services.edge import AdminSocket, ServerState, Slots
 from services.settings import Settings
 from tests.services.edge.conftest import Rig, shared_rig, start_rig, until
 
@@ -206,6 +206,9 @@ def test_an_order_is_on_the_disk_before_the_first_edge_is_told(settings: Setting
 
         def read(self) -> dict[str, Slots | None]:
             return {"e": Slots(canary_bp=5)}
+
+        def servers(self) -> list[ServerState]:
+            return []
 
         def apply(self, wanted: Slots) -> None:
             seen.append(len(read_orders(settings.home)))
