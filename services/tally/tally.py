@@ -100,7 +100,7 @@ class Tally:
         self.phase: Phase | None = None
         self.arms = (ArmTally(), ArmTally())
         self.lists, self.held, self.surfaces = Lists(), list[Held](), ["other"]
-        self.shown, self.done = Counter[tuple[str, str]](), Counter[tuple[str, str, str]]()
+        self.shown, self.done = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str, str]]()
         self.unmatched = 0
 
     def begin(self, phase: Phase) -> None:
@@ -128,7 +128,7 @@ class Tally:
             fine = {} if score is None else {"scored": 1, "score": round(score * FINE)}
             rare = {name: 1 for name, is_so in (("empty", not items), ("fallback", record.fallback)) if is_so}
             own.units.add(unit, lists=1, **rare, **fine)
-        self.shown[self.phase.slots[arm], self.surfaces[surface]] += 1
+        self.shown[self.phase.slots[arm], self.phase.releases[arm], self.surfaces[surface]] += 1
 
     def take_event(self, record: EventRecord) -> None:
         """Takes an outcome, which is counted when `advance` has come to it."""
@@ -182,7 +182,8 @@ class Tally:
         before, place = self.lists.marks(shown), shown.items.index(one.item)
         if shown.arm < 0 or self.phase is None or not self.lists.mark(shown, place, 1 << one.kind):
             return
-        self.done[self.phase.slots[shown.arm], self.surfaces[shown.surface], KINDS[one.kind]] += 1
+        slot, release = self.phase.slots[shown.arm], self.phase.releases[shown.arm]
+        self.done[slot, release, self.surfaces[shown.surface], KINDS[one.kind]] += 1
         if shown.unit:
             more = _gained(before, self.lists.marks(shown))
             more["clicks"] = int(KINDS[one.kind] == "click" and place < _FIRST)

@@ -50,7 +50,7 @@ class Board:
         self._metrics, self._clock = metrics, clock
         self._lock = threading.Lock()
         self._shown = Told(0.0, 0.0, None, None)
-        self.reached = 0.0
+        self.reached, self._releases = 0.0, set[str]()
         metrics.lag.set_function(self._lag)
 
     def show(self, tally: Tally, coverage: Coverage | None) -> None:
@@ -60,12 +60,7 @@ class Board:
             self._shown = Told(self.reached, 0.0, tally.phase, seen, tally.unmatched)
             if seen is not None and tally.phase is not None:
                 self._draw(tally.phase, seen)
-            for labels, count in tally.shown.items():
-                self._metrics.all_lists.labels(*labels).inc(count)
-            for marks, count in tally.done.items():
-                self._metrics.outcomes.labels(*marks).inc(count)
-            tally.shown.clear()
-            tally.done.clear()
+            self._count(tally)
 
     def json(self) -> bytes:
         """What was last shown."""
@@ -79,6 +74,26 @@ class Board:
 
     def _lag(self) -> float:
         return max(0.0, self._clock() - self.reached) if self.reached else 0.0
+
+    def _count(self, tally: Tally) -> None:
+        """Adds what was counted since the last time; of releases that are in no slot any more nothing is told."""
+        metrics, kept = self._metrics, tally.phase.releases if tally.phase else ()
+        for release in self._releases.difference(kept):
+            for counter in (metrics.release_lists, metrics.release_outcomes):
+                counter.remove_by_labels({"release_id": release})
+        self._releases.intersection_update(kept)
+        for (slot, release, surface), count in tally.shown.items():
+            metrics.all_lists.labels(slot, surface).inc(count)
+            if release in kept:
+                self._releases.add(release)
+                metrics.release_lists.labels(surface, release).inc(count)
+        for (slot, release, surface, kind), count in tally.done.items():
+            metrics.outcomes.labels(slot, surface, kind).inc(count)
+            if release in kept:
+                self._releases.add(release)
+                metrics.release_outcomes.labels(surface, release, kind).inc(count)
+        tally.shown.clear()
+        tally.done.clear()
 
     def _draw(self, phase: Phase, seen: Observation) -> None:
         metrics = self._metrics

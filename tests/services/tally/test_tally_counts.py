@@ -185,7 +185,7 @@ def test_a_score_that_no_ranker_gives_breaks_nothing(score: float) -> None:
 
 def test_product_places_beyond_a_number_are_counted_together() -> None:
     tally = tallied(*(shown(f"q{n}", surface=f"s{n}") for n in range(SURFACES + 5)))
-    assert tally.shown["blue", "other"] == 5
+    assert tally.shown["blue", "r-old", "other"] == 5
     assert len(tally.shown) == SURFACES + 1
 
 

@@ -142,6 +142,24 @@ def test_counts_for_dashboards_are_by_slot_place_and_kind(home: Home) -> None:
     assert 'rankloop_outcomes_total{kind="apply",slot="blue",surface="job_feed"} 1.0' in text
 
 
+def test_what_a_release_showed_is_told_through_phases_until_it_leaves_its_slot(home: Home) -> None:
+    clock = Clock()
+    phases = FixedPhases(BEGIN)
+    own = worker(home, clock, phases)
+    home.log(shown("q1", began=clock.now), done("click", "i0", "q1", began=clock.now))
+    home.log(shown("q2", release="r-new", began=clock.now), done("apply", "i1", "q2", began=clock.now))
+    worked(own, clock)
+    phases.phase = msgspec.structs.replace(BEGIN, slots=("green", "blue"), releases=("r-new", "r-newer"))
+    worked(own, clock)
+    home.log(shown("q3", release="r-new", began=clock.now))
+    worked(own, clock)
+    text = own.board.text().decode()
+    assert 'rankloop_release_lists_total{release_id="r-new",surface="job_feed"} 2.0' in text
+    assert 'rankloop_release_outcomes_total{kind="apply",release_id="r-new",surface="job_feed"} 1.0' in text
+    assert "r-old" not in text
+    assert 'rankloop_lists_total{slot="blue",surface="job_feed"} 1.0' in text
+
+
 def test_the_edge_and_the_slots_say_what_holds(tmp_path: Path, slot_server, release, other_release) -> None:
     home = Home(tmp_path, inner_port=slot_server.inner_port, budget_ms=60_000)
     bundles = {slot: Bundle.open(one.folder) for slot, one in (("blue", release), ("green", other_release))}
