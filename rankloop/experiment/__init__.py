@@ -13,6 +13,7 @@ from rankloop.experiment.interleaving import (
 )
 from rankloop.experiment.rarefaction import Incidence, Rarefied, expected_items, rarefied_difference, rarefy
 from rankloop.experiment.ratio import Difference, ratio_difference
+from rankloop.experiment.readout import Liking, Readout, read_out
 from rankloop.experiment.sample_ratio import SampleRatio, sample_ratio
 from rankloop.experiment.scoreboard import Agreement, Effect, Rank, Scoreboard, Trial, scoreboard
 from rankloop.experiment.sequential import AlwaysValid, always_valid
@@ -26,10 +27,12 @@ __all__ = [
     "Effect",
     "Incidence",
     "Interleaved",
+    "Liking",
     "Preference",
     "Rank",
     "Rarefied",
     "Rates",
+    "Readout",
     "SampleRatio",
     "Scoreboard",
     "Trial",
@@ -44,6 +47,7 @@ __all__ = [
     "rate_bounds",
     "rate_ratio_bounds",
     "ratio_difference",
+    "read_out",
     "sample_ratio",
     "scoreboard",
     "team_draft",

@@ -48,7 +48,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         name: the canary's, or the experiment's.
         release_id: what was tried.
         against: what it was tried against.
-        ended: how: promoted, rolled back, aborted.
+        ended: how: promoted, rolled back, aborted; an experiment: interleaved, or cut short.
         offline: by metric, before anybody saw it.
         online: by metric, of what people did.
     """

@@ -11,6 +11,7 @@ from services.cli import (
     crowd,
     data,
     demo,
+    experiments,
     history,
     pipeline,
     release,
@@ -58,6 +59,7 @@ app.add_typer(releases.app, name="releases", rich_help_panel="Releases")
 app.add_typer(canary.app, name="canary", rich_help_panel="Releases")
 app.command(rich_help_panel="Releases")(rollback.rollback)
 app.command(rich_help_panel="Releases")(history.events)
+app.add_typer(experiments.app, name="experiments", rich_help_panel="Releases")
 app.command(rich_help_panel="Releases")(scoreboard.scoreboard)
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)

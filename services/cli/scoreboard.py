@@ -24,7 +24,7 @@ _SHOWN: Final = 30
 def scoreboard(
     offline: Annotated[str, typer.Option("--offline", help="Of the evaluation's metrics.")] = "ndcg@10",
     online: Annotated[
-        str, typer.Option("--online", help="For the figure: ctr@10, apply_rate, ndcg@10 or coverage.")
+        str, typer.Option("--online", help="For the figure: ctr@10, apply_rate, ndcg@10, coverage or 'prefer by click'.")
     ] = "apply_rate",
     figure: Annotated[str, typer.Option("--figure", help="Write a scatter of all trials into this SVG file.")] = "",
     as_json: AsJson = False,
@@ -48,7 +48,7 @@ def scoreboard(
 
 
 def _show(board: "Scoreboard", offline: str) -> None:
-    table = Table("release", "against", "ended", f"{offline}, offline", "online", "of the other's", box=box.SIMPLE_HEAD)
+    table = Table("release", "against", "ended", f"{offline}, offline", "online", "difference", box=box.SIMPLE_HEAD)
     table.columns[3].justify = table.columns[5].justify = "right"
     table.columns[3].no_wrap = True
     for trial in board.trials[-_SHOWN:]:

@@ -13,13 +13,16 @@ from services.control.database import (
     CanaryFields,
     CanaryStatus,
     Desired,
+    Experiment,
     ReleaseState,
     Session,
     active_canary,
+    active_experiment,
     change_canary,
     change_desired,
     desired,
     end_canary,
+    end_experiment,
     events,
     move_release,
     record,
@@ -121,10 +124,14 @@ class Change:
         return desired(self.session)
 
     def put(self, new: Desired, kind: str, subject: str, **facts: Any) -> Desired:
-        """Records what should be from now on."""
+        """Records what should be from now on; an experiment ends with a share or a release that is taken away."""
+        running = active_experiment(self.session)
+        ends = running is not None and not _goes_on(running, new)
+        if running is not None and ends:
+            end_experiment(self.session, running.experiment_id, who=self.who, why=self.why, at=self.at)
         return change_desired(
             self.session,
-            new,
+            replace(new, interleave_bp=0) if ends else new,
             expected_version=self.now.version,
             who=self.who,
             why=self.why,
@@ -271,3 +278,9 @@ class Change:
             raise Conflict(f"canary {canary.canary_id} is warming: it has answered nobody yet; wait until it runs")
         end_canary(self.session, canary.canary_id, "promoted", who=self.who, why=self.why, at=self.at, state=state)
         return self.swap("slots.swapped", left="kept warm", keep=keep, subject=canary.canary_id)
+
+
+def _goes_on(running: Experiment, new: Desired) -> bool:
+    """Whether lists of both releases of an experiment are still interleaved, for as many units."""
+    both = {new.release(new.stable): running.against, new.release(new.slots().idle): running.release_id}
+    return new.interleave_bp == running.share_bp and all(has == wanted for has, wanted in both.items())

@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 
 from rankloop.errors import Conflict
+from rankloop.experiment import Readout
 from services.control.changes import Waiting, waiting
-from services.control.database import Canary, Database, Desired, Lease, active_canary, desired, leader
+from services.control.database import Canary, Database, Desired, Experiment, Lease, active_canary, desired, leader
 from services.control.drivers.base import Edges, Server
+from services.control.experimenting import ExperimentCommands, Experimenting
 from services.control.faults import Faults, recorded
 from services.control.jobs import Jobs
 from services.control.leading import LEASE, Leading
@@ -21,7 +23,6 @@ from services.control.ordering import take_orders
 from services.control.plane import LOOP, Plane, nothing, now
 from services.control.progress import OBSERVATION, Progress
 from services.control.reconciling import Reconciler
-from services.control.slotting import SlotCommands
 from services.control.trying import Try, Trying
 
 __all__ = ["Controller", "Status"]
@@ -49,7 +50,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: str | None
 
 
-class Controller(SlotCommands):
+class Controller(ExperimentCommands):
     """Commands, and one round of the loop as `tick`; several processes on one record choose a leader.
 
     Args:
@@ -58,6 +59,8 @@ class Controller(SlotCommands):
         server: which release is in which slot.
         observer: counts what both slots did.
         tried: tries a release before its first unit.
+        read: reads an experiment that ended.
+        ripe: when one that ended may be read.
         clock: the present moment, UTC.
         passed: is told of each transition; a test ends the process there.
         holder: this process's name; empty: a new one.
@@ -77,6 +80,8 @@ class Controller(SlotCommands):
         observer: Observer,
         tried: Try,
         *,
+        read: Callable[[Experiment], Readout],
+        ripe: Callable[[Experiment], datetime],
         clock: Callable[[], datetime] = now,
         passed: Callable[[str], None] = nothing,
         holder: str = "",
@@ -95,6 +100,7 @@ class Controller(SlotCommands):
         self._reconciler = Reconciler(plane, self._faults, jobs, seconds=start_seconds)
         self._trying = Trying(plane, self._faults, jobs, self._reconciler, tried, slowest_ms=slowest_ms)
         self._progress = Progress(plane, self._faults, self._trying, observer)
+        self._experimenting = Experimenting(plane, read, ripe, beside=beside)
         self._last: datetime | None = None
 
     @property
@@ -181,6 +187,8 @@ class Controller(SlotCommands):
                 self._trying.put_in(asked, lease, keep=self._keep)
             else:
                 self._progress.retire(wanted, lease)
+        with self._faults.of("experiment"):
+            self._experimenting.follow(lease)
 
     def _look(self) -> tuple[Desired, Canary | None, Waiting | None]:
         with self._plane.database.read() as session:

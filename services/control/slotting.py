@@ -11,7 +11,7 @@ from services.control.changes import Change
 from services.control.commands import Commands, Told, assert_free, assert_settled, servable
 from services.control.database import Desired
 
-__all__ = ["SlotCommands"]
+__all__ = ["SlotCommands", "assert_answers"]
 
 
 class SlotCommands(Commands):
@@ -48,7 +48,7 @@ class SlotCommands(Commands):
             assert_settled(change.session)
             now = change.now
             if canary_bp:
-                _assert_answers(now, held)
+                assert_answers(now, held)
             idle = now.slots().idle
             new = replace(now, canary_bp=canary_bp, kept_until=None if canary_bp else now.kept_until)
             change.put(new, "slots.weighted", now.release(idle) or idle)
@@ -58,7 +58,8 @@ class SlotCommands(Commands):
         """Gives a share of the units both slots' lists, interleaved; 0 ends that.
 
         Raises:
-            Conflict: a canary runs, a release is on its way, or the idle slot does not answer with its release.
+            Conflict: a canary or an experiment runs, a release is on its way, or the idle slot does not answer with its
+                release.
             StackError: the share cannot be; or an edge did not take it, and the leader goes on trying.
         """
         held = self._plane.server.holds() if interleave_bp else {}
@@ -67,9 +68,12 @@ class SlotCommands(Commands):
             idle = now.slots().idle
             if interleave_bp and canary is not None:
                 raise Conflict(f"canary {canary.canary_id} is {canary.status}; its lists are compared whole, so end it first")
+            running = db.active_experiment(change.session)
+            if interleave_bp and running is not None:
+                raise Conflict(f"experiment {running.experiment_id} has {running.share_bp} basis points; end it first")
             if interleave_bp:
                 assert_settled(change.session)
-                _assert_answers(now, held)
+                assert_answers(now, held)
             new = replace(now, interleave_bp=interleave_bp, kept_until=None if interleave_bp else now.kept_until)
             change.put(new, "slots.interleaved", now.release(idle) or idle)
         return Told(self._plane.tell(), f"{interleave_bp} basis points of the units get both slots' lists, interleaved")
@@ -85,7 +89,7 @@ class SlotCommands(Commands):
         with self._by_hand("swapped", who, why) as change:
             assert_settled(change.session)
             now = change.now
-            _assert_answers(now, held)
+            assert_answers(now, held)
             serves, left = now.release(now.slots().idle), now.release(now.stable)
             change.swap("slots.swapped", left="kept warm", keep=self._keep)
         warm = f"{left} stays warm in slot {now.stable}" if left else f"slot {now.stable} is empty"
@@ -115,7 +119,7 @@ class SlotCommands(Commands):
             yield change
 
 
-def _assert_answers(now: Desired, held: Mapping[str, str | None]) -> None:
+def assert_answers(now: Desired, held: Mapping[str, str | None]) -> None:
     """Whether the idle slot answers with the release that it should hold.
 
     Raises:

@@ -20,6 +20,16 @@ from services.control.database.canaries import (
 from services.control.database.desired import Desired, Serving, change_desired, desired, desired_at, serving_at
 from services.control.database.engine import Database, database_url, open_database
 from services.control.database.events import Event, event, events, record
+from services.control.database.experiments import (
+    Experiment,
+    ExperimentStatus,
+    active_experiment,
+    end_experiment,
+    experiment,
+    experiments,
+    new_experiment,
+    read_experiment,
+)
 from services.control.database.incidents import (
     Act,
     AlertKept,
@@ -94,6 +104,8 @@ __all__ = [
     "Desired",
     "Event",
     "Example",
+    "Experiment",
+    "ExperimentStatus",
     "Incident",
     "IncidentFields",
     "IncidentStatus",
@@ -115,6 +127,7 @@ __all__ = [
     "Trigger",
     "Where",
     "active_canary",
+    "active_experiment",
     "add_notice",
     "add_run",
     "canaries",
@@ -134,8 +147,11 @@ __all__ = [
     "due_notices",
     "due_schedules",
     "end_canary",
+    "end_experiment",
     "event",
     "events",
+    "experiment",
+    "experiments",
     "incident",
     "incident_counts",
     "incidents",
@@ -143,6 +159,7 @@ __all__ = [
     "leader",
     "move_release",
     "new_canary",
+    "new_experiment",
     "new_incident",
     "next_queued",
     "notice_counts",
@@ -151,6 +168,7 @@ __all__ = [
     "open_incident",
     "open_incidents",
     "put_schedule",
+    "read_experiment",
     "record",
     "register",
     "release",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.control.counting import Counting
 from services.control.database import Database, database_url, open_database
 from services.control.drivers import RayServer, SocketEdges, Warmth
 from services.control.opening import readiness
+from services.control.readout import read_from_log, ripe
 from services.control.runs import open_runs
 from services.control.views import Views
 from services.settings import Settings
@@ -50,7 +52,16 @@ class World:
     def __post_init__(self) -> None:
         server = RayServer(self.settings)
         self.controller = Controller(
-            self.database, self.edges, server, self, self.tried, clock=lambda: self.now, home=self.settings.home, beside=False
+            self.database,
+            self.edges,
+            server,
+            self,
+            self.tried,
+            read=partial(read_from_log, settings=self.settings),
+            ripe=partial(ripe, settings=self.settings),
+            clock=lambda: self.now,
+            home=self.settings.home,
+            beside=False,
         )
         self.views = Views(self.database, self.settings)
         self.runs, self.triggers = open_runs(self.database, self.settings, clock=lambda: self.now)

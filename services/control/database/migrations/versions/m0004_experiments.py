@@ -15,8 +15,8 @@ def upgrade() -> None:
     op.create_table(
         "experiments",
         sa.Column("experiment_id", sa.Text(), nullable=False),
-        sa.Column("a", sa.Text(), nullable=False),
-        sa.Column("b", sa.Text(), nullable=False),
+        sa.Column("release_id", sa.Text(), nullable=False),
+        sa.Column("against", sa.Text(), nullable=False),
         sa.Column("share_bp", sa.Integer(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("design", sa.JSON(), nullable=False),
@@ -26,8 +26,8 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=True),
-        sa.ForeignKeyConstraint(["a"], ["releases.release_id"], name="fk_experiments_a"),
-        sa.ForeignKeyConstraint(["b"], ["releases.release_id"], name="fk_experiments_b"),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.release_id"], name="fk_experiments_release_id"),
+        sa.ForeignKeyConstraint(["against"], ["releases.release_id"], name="fk_experiments_against"),
         sa.PrimaryKeyConstraint("experiment_id", name="pk_experiments"),
     )
     op.create_index("ix_experiments_active", "experiments", ["active"], unique=True)

@@ -1,0 +1,102 @@
+"""An experiment's design, and its readout from the log of what people were shown and did."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import polars as pl
+import xxhash
+from msgspec import Meta
+
+from rankloop.contracts import Columns
+from rankloop.errors import ControlError
+from rankloop.experiment import Readout, read_out
+from rankloop.sources.event_log import read_log
+from rankloop.sources.places import Place, there
+from services.control.database import Experiment
+from services.settings import Settings
+
+__all__ = ["Design", "Kind", "design_of", "due", "read_from_log", "ripe"]
+
+Kind = Literal["click", "save", "apply", "interview", "hire"]
+_ROLL_SECONDS: Final = 60.0
+"""How long the curator takes at most, while all is well, from a sealed segment of the spool to the log."""
+
+
+class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is fixed before anybody looks, so that one look at the end is a fair one.
+
+    Attributes:
+        seconds: how long lists are interleaved.
+        ripe_seconds: how long after its end outcomes are waited for.
+        kinds: of outcomes, the one that matters first; each once.
+        level: chance that nothing is decided where people prefer neither.
+    """
+
+    seconds: Annotated[float, Meta(gt=0, le=366 * 86_400)] = 7 * 86_400.0
+    ripe_seconds: Annotated[float, Meta(ge=0, le=60 * 86_400)] = 86_400.0
+    kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)] = ("click", "apply")
+    level: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> "Design":
+        """The design with these fields.
+
+        Raises:
+            ControlError: a field that is none, or a value that cannot work.
+        """
+        try:
+            design = msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            raise ControlError(f"this experiment cannot be: {error}") from error
+        if len(set(design.kinds)) != len(design.kinds):
+            raise ControlError(f"the kinds are {', '.join(design.kinds)}; name each kind of outcome once")
+        return design
+
+
+def design_of(experiment: Experiment) -> Design:
+    """What was fixed before an experiment began."""
+    return msgspec.convert(experiment.design, Design)
+
+
+def due(experiment: Experiment) -> datetime:
+    """When an experiment ends as it was planned."""
+    return experiment.created_at + timedelta(seconds=design_of(experiment).seconds)
+
+
+def ripe(experiment: Experiment, settings: Settings) -> datetime:
+    """When the log holds the outcomes of an experiment that ended: all that were waited for, out of the spool."""
+    ended = experiment.ended_at or due(experiment)
+    return ended + timedelta(seconds=design_of(experiment).ripe_seconds + settings.segment_seconds + _ROLL_SECONDS)
+
+
+def read_from_log(experiment: Experiment, settings: Settings) -> Readout:
+    """Reads an experiment that ended.
+
+    Raises:
+        SourceError: the log cannot be read.
+    """
+    design, ended = design_of(experiment), experiment.ended_at or due(experiment)
+    shown, done = _logged(settings, experiment.created_at, ended + timedelta(seconds=design.ripe_seconds))
+    return read_out(
+        shown.filter(pl.col(Columns.TS) < ended),
+        done,
+        tried=experiment.release_id,
+        against=experiment.against,
+        kinds=design.kinds,
+        level=design.level,
+        planned=ended >= due(experiment),
+        rng=xxhash.xxh32_intdigest(experiment.experiment_id.encode()),
+    )
+
+
+def _logged(settings: Settings, since: datetime, until: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What was shown and done, from the log's own place and from what was not sent there yet; each row once."""
+    key = settings.home / "privacy" / "key"
+    secret = key.read_bytes().strip() if key.is_file() else None
+    here = str(Path(settings.home) / "log")
+    places = [place for place in dict.fromkeys((settings.log_url or here, here)) if there(Place(place))]
+    found = [read_log(place, since=since, until=until, key=secret) for place in places or [settings.log_url or here]]
+    shown, done = (pl.concat(tables) for tables in zip(*found, strict=True))
+    return shown.unique([Columns.REQUEST_ID, Columns.ITEM_ID], keep="first", maintain_order=True), done.unique()
