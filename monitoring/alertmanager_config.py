@@ -24,28 +24,64 @@ class Inhibition:
     """While one alert fires, others that follow from it are not told.
 
     Attributes:
-        source: names of alerts.
-        silences: names of alerts that say nothing new meanwhile.
-        alike: labels in which both must agree; empty: whatever they say.
+        source: names of alerts; empty: any.
+        silences: names of alerts that say nothing new meanwhile; empty: any.
         why: what makes the one follow from the other.
+        of: a matcher that the source must fit as well, such as `component="tally"`; empty: none.
+        only: the same of what is silenced.
+        alike: labels in which both must agree; empty: whatever they say.
     """
 
     source: tuple[str, ...]
     silences: tuple[str, ...]
     why: str
+    of: str = ""
+    only: str = ""
     alike: tuple[str, ...] = ()
 
     def rule(self) -> dict[str, Any]:
         """As Alertmanager has it."""
         told: dict[str, Any] = {
-            "source_matchers": [_named(self.source)],
-            "target_matchers": [_named(self.silences)],
+            "source_matchers": [*([_named(self.source)] if self.source else []), *filter(None, [self.of])],
+            "target_matchers": [*([_named(self.silences)] if self.silences else []), *filter(None, [self.only])],
         }
         return told | ({"equal": list(self.alike)} if self.alike else {})
 
 
-INHIBITIONS: Final[tuple[Inhibition, ...]] = ()
-"""What follows from what."""
+_ERRORS: Final = ("ErrorBurst", "ErrorBudgetBurning", "ErrorBudgetLeaking")
+_SLOW: Final = ("SlowAnswers", "LatencyBudgetBurning", "LatencyBudgetLeaking")
+_SHOWN: Final = ("EmptyLists", "FallbackShare", "ScoresShifted", "ClicksVanished", "ImpressionsNotLogged", "CanaryNotObserved")
+
+INHIBITIONS: Final = (
+    Inhibition(
+        ("EdgeDown",),
+        ("NoReplica", "CollectorsDown", "BotSpike", "SlowReplica", *_ERRORS, *_SLOW, *_SHOWN),
+        "nobody reaches the service, so nothing is answered, shown or clicked, and who is behind the edge is not seen",
+    ),
+    Inhibition(("NoReplica",), ("SlowReplica", *_ERRORS, *_SLOW, *_SHOWN), "every request is refused"),
+    Inhibition(_ERRORS[:1], ("ClicksVanished", "CanaryNotObserved"), "a request that fails shows nothing to click"),
+    Inhibition(("SlowReplica",), _SLOW, "the replica's lists are the late ones"),
+    Inhibition(("SlowReplica", *_SLOW[:2]), ("FallbackShare",), "what comes late is made with less", only='cause="no-time"'),
+    Inhibition(("BotSpike",), (*_ERRORS, *_SLOW, "ClicksVanished"), "more is asked than can be answered, by who never clicks"),
+    Inhibition(("EmptyLists",), ("ClicksVanished",), "an empty list has nothing to click", alike=("surface",)),
+    Inhibition(("CollectorsDown",), ("WorkerDown",), "both say that no collector answers", alike=("component",)),
+    Inhibition(("CollectorsDown",), ("ClicksVanished", "CanaryNotObserved"), "clicks are not taken"),
+    Inhibition(("WorkerDown",), ("ClicksVanished", "CanaryNotObserved"), "nobody counts clicks", of='component="tally"'),
+    Inhibition(("WorkerDown",), ("SpoolLag", "SpoolFull"), "nobody empties the spools", of='component="curator"'),
+    Inhibition(
+        ("SpoolFull",), ("ImpressionsNotLogged", "SpoolLag", "ClicksVanished"), "there is no room for what is shown and done"
+    ),
+    Inhibition(
+        ("ControlDown",),
+        (
+            *("PagerUnreached", "ControlFault", "NoticesFailing", "CanaryStuck", "CanaryNotObserved"),
+            *("PipelineFailed", "PipelineLate", "DriftNotWatched"),
+        ),
+        "nobody takes messages, judges a canary or starts a run",
+    ),
+    Inhibition((), (), "one page for one cause", of='severity="page"', only='severity="ticket"', alike=GROUPED_BY),
+)
+"""What follows from what; every name is an alert of `monitoring/rules`."""
 
 
 @dataclass(frozen=True)
