@@ -13,7 +13,7 @@ from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.settings import Settings
 from services.stack import StackStatus
 
-__all__ = ["down", "logs", "reload", "say", "show", "show_urls", "status", "up"]
+__all__ = ["down", "logs", "reload", "say", "show", "show_urls", "show_watched", "status", "up"]
 
 _SOURCE_WIDTH = 24
 
@@ -23,6 +23,7 @@ def up() -> None:
     begin = time.monotonic()
     now = stack.up(Settings.read(), say=say)
     show_urls(now)
+    show_watched(now)
     served = f"release [bold]{now.release_id}[/bold] serves" if now.release_id else f"no release yet: {myself()} run"
     out.print(f"up after {in_words(time.monotonic() - begin)}; {served}; stop with {myself()} down")
 
@@ -79,6 +80,7 @@ def show(now: StackStatus, *, every: bool = False) -> None:
         out.print(f"[red]{escape(now.message.strip())}[/red]", soft_wrap=True)
     out.print(_processes(now, every=every))
     show_urls(now)
+    show_watched(now)
 
 
 def show_urls(now: StackStatus) -> None:
@@ -87,6 +89,13 @@ def show_urls(now: StackStatus) -> None:
     for name, url in now.urls.items():
         grid.add_row(f"  {name}", f"[link={url}]{url}[/link]")
     out.print(grid)
+
+
+def show_watched(now: StackStatus) -> None:
+    """Prints who watches the stack, or plainly that nobody does."""
+    if now.watched:
+        colour = "yellow" if now.watched.startswith("not") else "default"
+        out.print(f"[{colour}]{escape(now.watched)}[/{colour}]", soft_wrap=True)
 
 
 def _processes(now: StackStatus, *, every: bool) -> Table:

@@ -1,4 +1,4 @@
-"""The processes beside Ray: edge, collectors, curator, tally, shadow worker, control plane; one supervisor watches them."""
+"""The processes beside Ray: edge, collectors, curator, tally, shadow worker, control plane, watchers; under one supervisor."""
 
 import os
 import shlex
@@ -20,6 +20,7 @@ from services.edge import Edge, open_edge
 from services.settings import Settings
 from services.stack.head import environment
 from services.stack.place import Place
+from services.stack.watchers import NAMES, Watchers
 
 __all__ = ["Children", "Program"]
 
@@ -48,10 +49,12 @@ class Children:
     Args:
         place: the stack's folders.
         settings: what the processes do.
+        watchers: Prometheus and Alertmanager; None: those that are installed.
     """
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: Place, settings: Settings, watchers: Watchers | None = None) -> None:
         self._place, self._settings = place, settings
+        self.watchers = watchers or Watchers(settings)
         self._socket = place.door / "supervisor.sock"
 
     @cached_property
@@ -75,6 +78,9 @@ class Children:
         yield Program("edge", tuple(self.edge.command), 40)
         # what changes the others begins when they are there, and ends before they do
         yield Program("control", (*python, "services.control"), 50)
+        # what judges them begins when they are there, and ends before it could call them dead
+        for name, command in self.watchers.commands().items():
+            yield Program(name, command, 60)
 
     def start(self) -> None:
         """Starts the supervisor in a session of its own; it starts the rest.
@@ -139,6 +145,10 @@ class Children:
     def ailing(self) -> dict[str, str]:
         """By name, the processes that do not run just now, and the supervisor's word for why."""
         return {name: state for name, state in self.states().items() if state != "RUNNING"}
+
+    def at_work(self) -> bool:
+        """Whether every process runs without which something is not done; those that only watch may be ill."""
+        return not set(self.ailing()) - set(NAMES)
 
     def stop(self, *, seconds: float) -> bool:
         """Tells them to end: first the edge, last the curator. What does not end in time is the reaper's.

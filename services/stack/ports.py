@@ -8,6 +8,8 @@ import psutil
 
 from rankloop.errors import PortBusy
 from services.settings import INNER_PORTS, Settings
+from services.stack.watchers import NAMES as WATCHERS
+from services.stack.watchers import Watchers
 
 __all__ = ["NAMED", "InnerPorts", "assert_free", "holders", "needed"]
 
@@ -23,6 +25,8 @@ NAMED: Final = (
     "ray_port",
     "haproxy_metrics_port",
     "haproxy_stats_port",
+    "prometheus_port",
+    "alertmanager_port",
 )
 """The settings that are ports of their own."""
 
@@ -61,7 +65,7 @@ class InnerPorts:
 def needed(settings: Settings) -> dict[int, str]:
     """Every port the stack may bind, with the variable that moves it."""
     inner = {settings.inner_port + n: "RANKLOOP_INNER_PORT" for n in range(INNER_PORTS)}
-    return inner | {getattr(settings, name): f"RANKLOOP_{name.upper()}" for name in NAMED}
+    return inner | {getattr(settings, name): f"RANKLOOP_{name.upper()}" for name in _named(settings)}
 
 
 def assert_free(settings: Settings) -> None:
@@ -70,10 +74,10 @@ def assert_free(settings: Settings) -> None:
     Raises:
         PortBusy: a port is asked for twice, or belongs to another process; names each, its holder and its variable.
     """
-    ports = needed(settings)
-    if len(ports) < INNER_PORTS + len(NAMED):
+    ports, names = needed(settings), _named(settings)
+    if len(ports) < INNER_PORTS + len(names):
         raise PortBusy(
-            f"two settings share a port: {', '.join(f'{name}={getattr(settings, name)}' for name in NAMED)}, and "
+            f"two settings share a port: {', '.join(f'{name}={getattr(settings, name)}' for name in names)}, and "
             f"{settings.inner_port} to {settings.inner_port + INNER_PORTS - 1} for inner processes; keep them apart"
         )
     if settings.inner_port + INNER_PORTS > 65_536:
@@ -97,11 +101,17 @@ def holders(ports: list[int]) -> dict[int, str]:
         return found
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port in found and connection.pid:
-            found[connection.laddr.port] = _named(connection.pid)
+            found[connection.laddr.port] = _holder(connection.pid)
     return found
 
 
-def _named(pid: int) -> str:
+def _named(settings: Settings) -> list[str]:
+    """The settings of ports that something of this stack listens on."""
+    unused = {f"{name}_port" for name in WATCHERS} if Watchers(settings).why_not else set()
+    return [name for name in NAMED if name not in unused]
+
+
+def _holder(pid: int) -> str:
     try:
         return f"{psutil.Process(pid).name()} (process {pid})"
     except psutil.NoSuchProcess:

@@ -15,6 +15,7 @@ from components.serve_api import SLOTS
 from rankloop.errors import StackError
 from services.settings import Settings
 from services.stack.children import Children
+from services.stack.credentials import forget
 from services.stack.head import start_head
 from services.stack.place import Place
 from services.stack.ports import NAMED, assert_free
@@ -50,7 +51,8 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
 
     Raises:
         PortBusy: a port belongs to another process; nothing was started.
-        SettingsError: other machines could reach the edge, and no token is configured; nothing was started.
+        SettingsError: other machines could reach the edge, and no token is configured; or a file that a receiver of pages
+            needs cannot be read; nothing was started.
         StackError: HAProxy refuses the edge's configuration, and nothing was started; a process did not start or
             answer in time; the stack is up on other ports; or another process is just changing it.
     """
@@ -65,6 +67,7 @@ def up(settings: Settings, *, say: Say = _quiet) -> StackStatus:
         assert_free(settings)
         children = Children(place, settings)
         children.edge.prepare()
+        children.watchers.prepare()
         try:
             _start(place, settings, children, say)
         except BaseException:  # also when interrupted: half a stack is of no use
@@ -109,6 +112,7 @@ def down(settings: Settings, *, say: Say = _quiet) -> int:
 def _clean(place: Place, settings: Settings, say: Say) -> int:
     ended = reap(place.mark, seconds=settings.stop_seconds, say=say)
     place.close_door()
+    forget(settings)
     place.forget("state")
     return ended
 
@@ -120,7 +124,7 @@ def _is_up(place: Place, settings: Settings) -> bool:
     started = as_started(settings, record)
     if not ServeApi(started).healthy() or not Children(place, started).answer():
         return False
-    moved = [name for name in _PORTS if record["ports"][name] != getattr(settings, name)]
+    moved = [name for name in _PORTS if record["ports"].get(name, getattr(settings, name)) != getattr(settings, name)]
     if moved:
         was = ", ".join(f"RANKLOOP_{name.upper()}={record['ports'][name]}" for name in moved)
         raise StackError(f"the stack of {place.home} is up with {was}; run `rankloop down` first, or keep these ports")
@@ -144,11 +148,12 @@ def _start(place: Place, settings: Settings, children: Children, say: Say) -> No
     say(f"starting Serve on port {settings.serve_port}, the edge on {settings.http_port}")
     api.declare([])
     children.start()
+    place.write("state", record := {**record, "not_watched": children.watchers.why_not})
     _wait(api.healthy, settings, f"Ray Serve on port {settings.serve_port}")
     _wait(children.answer, settings, f"the edge at {settings.service_url}")
     _wait(children.take_events, settings, "an event collector")
     _wait(partial(_answers, f"{settings.control_url}/healthz"), settings, f"the control plane at {settings.control_url}")
-    _wait(lambda: not children.ailing(), settings, "a process beside the edge")
+    _wait(children.at_work, settings, "a process beside the edge")
     place.write("state", {**record, "phase": "ready"})
 
 

@@ -21,12 +21,15 @@ from services.stack.children import Children
 from services.stack.place import Place
 from services.stack.reaper import is_whole, own_processes
 from services.stack.serve_api import ServeApi
+from services.stack.watchers import in_words, watcher_urls
 
 __all__ = ["LogLine", "ProcessStatus", "SlotStatus", "StackStatus", "as_started", "logs", "release_in", "status"]
 
 _ROLES: Final = {
     "supervisor.supervisord": "supervisor",
     "edge.master": "edge",
+    "--storage.tsdb.path": "prometheus",
+    "--cluster.listen-address": "alertmanager",
     "services.events collect": "collector",
     "services.events curate": "curator",
     "services.tally": "tally",
@@ -104,6 +107,7 @@ class StackStatus:
         slots: both, the stable one first; empty when down.
         urls: by name, what can be opened.
         processes: every process, the ones with a role first.
+        watched: who watches it, or that nobody does, and what to do; empty when down.
     """
 
     state: str
@@ -115,6 +119,7 @@ class StackStatus:
     slots: tuple[SlotStatus, ...] = ()
     urls: dict[str, str] = field(default_factory=dict)
     processes: tuple[ProcessStatus, ...] = ()
+    watched: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def status(settings: Settings) -> StackStatus:
     if not own:
         return StackStatus("down", settings.home)
     settings = as_started(settings, record)
-    api, whole = ServeApi(settings), is_whole(own)
+    api, whole, states = ServeApi(settings), is_whole(own), Children(place, settings).states()
     details = (api.details() if whole else None) or {}
     if whole and (declared := api.applications()):
         place.write("applications", {"applications": declared})
@@ -154,10 +159,11 @@ def status(settings: Settings) -> StackStatus:
         since=datetime.fromisoformat(record["since"]) if "since" in record else None,
         release_id=stable.release_id,
         application=stable.application,
-        message="\n".join(filter(None, [stable.message, *_ailing(place, settings)])),
+        message="\n".join(filter(None, [stable.message, *_ailing(states)])),
         slots=slots,
-        urls=urls(settings),
+        urls=urls(settings) | {name.capitalize(): url for name, url in watcher_urls(settings).items() if name in states},
         processes=tuple(sorted((_described(own_one) for own_one in own), key=_order)),
+        watched=in_words(settings, states, record.get("not_watched", "")),
     )
 
 
@@ -227,8 +233,8 @@ def logs(settings: Settings, *, follow: bool = False, lines: int = 100, only: st
         time.sleep(_FOLLOW_SECONDS)
 
 
-def _ailing(place: Place, settings: Settings) -> list[str]:
-    return [f"{name} is {state}: `rankloop logs --only {name}`" for name, state in Children(place, settings).ailing().items()]
+def _ailing(states: dict[str, str]) -> list[str]:
+    return [f"{name} is {state}: `rankloop logs --only {name}`" for name, state in states.items() if state != "RUNNING"]
 
 
 def _reasons(application: dict[str, Any]) -> str:

@@ -22,18 +22,18 @@ def told(settings: Settings) -> ConfigParser:
 
 
 def test_the_edge_starts_last_and_ends_first(free_settings: Make, tmp_path: Path) -> None:
-    programs = list(Children(Place(tmp_path), free_settings(tmp_path)).programs())
+    programs = list(Children(Place(tmp_path), free_settings(tmp_path, watchers="none")).programs())
     assert [own.name for own in programs] == ["curator", "collector-1", "collector-2", "tally", "edge", "control"]
     assert [own.rank for own in programs] == sorted(own.rank for own in programs)
 
 
 def test_the_shadow_worker_is_there_where_there_is_a_shadow(free_settings: Make, tmp_path: Path) -> None:
-    names = [own.name for own in Children(Place(tmp_path), free_settings(tmp_path, shadow_share=0.1)).programs()]
+    names = [own.name for own in Children(Place(tmp_path), free_settings(tmp_path, shadow_share=0.1, watchers="none")).programs()]
     assert names == ["curator", "collector-1", "collector-2", "tally", "shadow", "edge", "control"]
 
 
 def test_a_process_that_ends_is_always_started_again(free_settings: Make, tmp_path: Path) -> None:
-    parser = told(free_settings(tmp_path))
+    parser = told(free_settings(tmp_path, watchers="none"))
     programs = [parser[name] for name in parser.sections() if name.startswith("program:")]
     assert len(programs) == 6
     assert {own["autorestart"] for own in programs} == {"true"}
