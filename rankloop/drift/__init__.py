@@ -1,5 +1,9 @@
-"""Drift: what changed between the reference a release was trained on and what it serves now, and why."""
+"""How far what people and the catalogue do now is from what the models learnt from."""
 
+from rankloop.drift.bins import Bins
+from rankloop.drift.column import Column
+from rankloop.drift.policy import DriftPolicy
+from rankloop.drift.profile import ColumnProfile, Profile, profile
 from rankloop.drift.report import (
     CAUSES,
     CHANGES,
@@ -21,15 +25,21 @@ __all__ = [
     "CAUSES",
     "CHANGES",
     "VERDICTS",
+    "Bins",
     "Cause",
     "CauseName",
     "Change",
+    "Column",
     "ColumnDrift",
+    "ColumnProfile",
     "Day",
+    "DriftPolicy",
     "DriftReport",
     "Moment",
     "Performance",
+    "Profile",
     "Shares",
     "Verdict",
+    "profile",
     "verdict_of",
 ]
