@@ -31,7 +31,7 @@ STAGES: Final = ("state", "retrieve", "rank", "explain", "log")
 """What an answer is made in."""
 
 SHOWN_COLUMNS: Final = 50
-"""Columns of a report of drift that are exported, those with the most impact; the report itself holds them all."""
+"""Columns of a report of drift that are exported, changed ones first, then by impact; the report itself holds them all."""
 
 SHOWN_CAUSES: Final = 20
 """Causes of a report of drift that are exported, those with the most impact."""
@@ -290,13 +290,15 @@ SERIES: Final[dict[str, Series]] = {
     ),
     "rankloop_drift_score": Series(
         "gauge",
-        f"How far a column of the newest report is from the reference, measure psi or js; the {SHOWN_COLUMNS} with most impact.",
+        "How far a column of the newest report is from the reference, measure psi or js; "
+        f"of {SHOWN_COLUMNS} columns, changed ones first, then by impact.",
         ("surface", "column", "measure"),
         2 * SHOWN_COLUMNS * 4,
     ),
     "rankloop_null_share_ratio": Series(
         "gauge",
-        f"Share of a column's rows in the newest report that are null; the {SHOWN_COLUMNS} with most impact.",
+        "Share of a column's rows in the newest report that are null; "
+        f"of {SHOWN_COLUMNS} columns, changed ones first, then by impact.",
         ("surface", "column"),
         SHOWN_COLUMNS * 4,
     ),
@@ -317,7 +319,7 @@ SERIES: Final[dict[str, Series]] = {
     ),
     "rankloop_notices_total": Series(
         "counter",
-        "Notices to receivers that came to an end since this process began; outcome is sent or failed.",
+        "Notices to receivers that came to an end since this process began; outcome is sent, failed (given up) or dropped.",
         ("receiver", "outcome"),
         20,
     ),

@@ -131,7 +131,7 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         tokens=tokens,
         metrics=metrics,
     )
-    return Opened(app, Loops(controller, runs, Counting(database, metrics), database))
+    return Opened(app, Loops(controller, runs, Counting(database, metrics, runs.steps), database))
 
 
 def readiness(controller: Controller, runs: Runs, database: Database) -> ControlReadiness:

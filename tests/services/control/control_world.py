@@ -65,7 +65,7 @@ class World:
         )
         self.views = Views(self.database, self.settings)
         self.runs, self.triggers = open_runs(self.database, self.settings, clock=lambda: self.now)
-        self.counting = Counting(self.database, self.metrics)
+        self.counting = Counting(self.database, self.metrics, self.runs.steps)
         self.app: Litestar = build_control(
             self.settings,
             views=self.views,
