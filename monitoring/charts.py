@@ -24,6 +24,8 @@ _MOST_BINS: Final = 14
 _SERIES: Final = ("candidate", "champion", "baseline", "logged")
 _STROKES: Final = ("-", "--")
 _TIMES: Final = ((1.0, 1000.0, "ms"), (600.0, 1.0, "s"), (36_000.0, 1 / 60, "min"), (math.inf, 1 / 3600, "h"))
+_DAYS: Final = ("", "%Y", "%b %Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M")
+"""What stands under the axis, where it is divided by years, months, days, hours, minutes, seconds."""
 _MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "since": ("fail", "-"),
     "opened": ("muted", ":"),
@@ -115,13 +117,13 @@ def said(chart: Chart) -> str:
     Example:
         >>> line = Line("5xx", (0.0, 60.0, 120.0), (0.0, 0.5, 0.25))
         >>> said(Chart("failed", "Failures", "share", (line,), 0, 120))
-        '5xx 25 % at last, 50 % at most'
+        '5xx: 25 % at last, 50 % at most'
     """
     parts = []
     for line in _shown(chart.lines):
         values = [value for value in line.values if math.isfinite(value)]
         last, most = (_written(value, chart.unit) for value in (values[-1], max(values)))
-        parts.append(f"{line.label} {last} at last, {most} at most")
+        parts.append(f"{line.label}: {last} at last, {most} at most")
     return "; ".join(parts) or "nothing"
 
 
@@ -165,7 +167,7 @@ def _draw(drawn: Figure, chart: Chart, colours: Mapping[str, str]) -> None:
     _moments(axes, chart, colours)
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, offset_formats=list(_DAYS)))
     axes.xaxis.get_offset_text().set(fontsize=9, color=colours["muted"])
     drawn.legend(loc="outside lower left", ncols=min(len(shown), 4), fontsize=9, handlelength=1.6, columnspacing=1.4)
 

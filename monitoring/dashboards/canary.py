@@ -24,6 +24,7 @@ _STATE: Final = Row(
             (Target("rankloop_canary_info == 1"),),
             kind="table",
             height=6,
+            alert="CanaryStuck",
         ),
         Panel(
             "Which releases are compared?",
@@ -41,6 +42,7 @@ _STATE: Final = Row(
             width=4,
             height=6,
             steps=(Step("green"), Step("orange", 6 * 3600), Step("red", 24 * 3600)),
+            alert="CanaryStuck",
         ),
         Panel(
             "How many people have seen it?",
@@ -49,6 +51,7 @@ _STATE: Final = Row(
             kind="stat",
             width=4,
             height=6,
+            alert="CanaryNotObserved",
         ),
         Panel(
             "What share of the people has it?",
@@ -87,6 +90,7 @@ _GUARDRAILS: Final = Row(
             ),
             unit="percentunit",
             minimum=0,
+            alert="ErrorBurst",
         ),
         Panel(
             "Which slot is slower?",
@@ -101,6 +105,7 @@ _GUARDRAILS: Final = Row(
             ),
             unit="s",
             minimum=0,
+            alert="SlowReplica",
         ),
         Panel(
             "Which slot falls back or answers nothing more often?",

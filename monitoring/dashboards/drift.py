@@ -26,6 +26,7 @@ _CAUSES: Final = Row(
             steps=(Step("green"), Step("orange", 0.05), Step("red", 0.2)),
             minimum=0,
             maximum=1,
+            alert="DriftWithImpact",
         ),
         Panel(
             "How many columns, by verdict?",
@@ -43,6 +44,7 @@ _CAUSES: Final = Row(
             kind="stat",
             width=6,
             steps=(Step("green"), Step("orange", 36 * 3600), Step("red", 72 * 3600)),
+            alert="DriftNotWatched",
         ),
         Panel(
             "How have the causes grown?",
@@ -109,6 +111,7 @@ _PERFORMANCE: Final = Row(
             ),
             width=12,
             steps=(Step("red"), Step("green", 0.9)),
+            alert="PerformanceLost",
         ),
         Panel(
             "How old is what the release knows?",
@@ -117,6 +120,7 @@ _PERFORMANCE: Final = Row(
             unit="s",
             width=12,
             minimum=0,
+            alert="StaleRelease",
         ),
     ),
 )

@@ -7,7 +7,6 @@ from monitoring.dashboards.parts import RELEASE, SLOT, SURFACE, Dashboard, Panel
 __all__ = ["OVERVIEW"]
 
 _ANSWERS: Final = 'rankloop_answers_total{surface=~"$surface",slot=~"$slot"}'
-_FAILED: Final = 'rankloop_answers_total{surface=~"$surface",slot=~"$slot",outcome="failed"}'
 _SECONDS: Final = 'rankloop_answer_duration_seconds_bucket{surface=~"$surface",slot=~"$slot"}'
 _LISTS: Final = 'rankloop_release_lists_total{surface=~"$surface",release_id=~"$release"}'
 _OUTCOMES: Final = 'rankloop_release_outcomes_total{surface=~"$surface",release_id=~"$release",kind="%s"}'
@@ -17,28 +16,25 @@ _WELL: Final = Row(
     (
         Panel(
             "Are people answered?",
-            "Share of answers of the last hour that did not fail; the objective is 99.9 %.",
-            (Target(f"1 - (sum(increase({_FAILED}[1h])) or vector(0)) / sum(increase({_ANSWERS}[1h]))", "answered"),),
+            "Share of the edge's answers of the last hour that are not 5xx, refusals among them; the objective is 99.9 %.",
+            (Target("1 - rankloop:edge_errors:ratio1h", "answered"),),
             unit="percentunit",
             kind="stat",
             width=4,
             height=5,
             steps=(Step("red"), Step("orange", 0.995), Step("green", 0.999)),
+            alert="ErrorBudgetBurning",
         ),
         Panel(
             "How much error budget is left?",
-            "Of the failures that an objective of 99.9 % allows in 30 days, the share not used yet. Below 0 it is broken.",
-            (
-                Target(
-                    f"1 - ((sum(increase({_FAILED}[30d])) or vector(0)) / sum(increase({_ANSWERS}[30d]))) / 0.001",
-                    "left of 30 days",
-                ),
-            ),
+            "Of the failures that 99.9 % allows in 30 days, or as long as Prometheus keeps, the share left. Below 0: broken.",
+            (Target("1 - avg_over_time(rankloop:edge_errors:ratio1h[30d]) / 0.001", "left of 30 days"),),
             unit="percentunit",
             kind="stat",
             width=4,
             height=5,
             steps=(Step("red"), Step("orange", 0.1), Step("green", 0.5)),
+            alert="ErrorBudgetLeaking",
         ),
         Panel(
             "How many incidents are open?",
@@ -65,6 +61,7 @@ _WELL: Final = Row(
             width=4,
             height=5,
             steps=(Step("green"), Step("red", 1)),
+            alert="WorkerDown",
         ),
     ),
 )
@@ -78,6 +75,7 @@ _REQUESTS: Final = Row(
             (Target(f"sum by (surface) (rate({_ANSWERS}[$__rate_interval]))", "{{surface}}"),),
             unit="reqps",
             minimum=0,
+            alert="BotSpike",
         ),
         Panel(
             "How many requests fail at the edge?",
@@ -97,10 +95,11 @@ _REQUESTS: Final = Row(
             unit="percentunit",
             steps=(Step("green"), Step("red", 0.001)),
             minimum=0,
+            alert="ErrorBurst",
         ),
         Panel(
             "How long does an answer take?",
-            "From arrival at the edge until the answer was made, waiting included.",
+            "From arrival at the edge until the list was made, waiting included; the objective is 99 % within 50 ms.",
             tuple(
                 Target(
                     f"histogram_quantile({quantile}, sum by (le, surface) (rate({_SECONDS}[$__rate_interval])))",
@@ -110,6 +109,7 @@ _REQUESTS: Final = Row(
             ),
             unit="s",
             minimum=0,
+            alert="SlowAnswers",
         ),
     ),
 )
@@ -129,6 +129,7 @@ _RANKING: Final = Row(
             ),
             unit="percentunit",
             minimum=0,
+            alert="FallbackShare",
         ),
         Panel(
             "How often are lists clicked, by release?",
@@ -140,6 +141,7 @@ _RANKING: Final = Row(
                 ),
             ),
             minimum=0,
+            alert="ClicksVanished",
         ),
         Panel(
             "How often do people apply, by release?",
@@ -169,6 +171,7 @@ _BEHIND: Final = Row(
             unit="s",
             width=6,
             minimum=0,
+            alert="SpoolLag",
         ),
         Panel(
             "How old is what the release knows?",
@@ -177,6 +180,7 @@ _BEHIND: Final = Row(
             unit="s",
             width=6,
             minimum=0,
+            alert="StaleRelease",
         ),
         Panel(
             "When did a pipeline last succeed?",
@@ -191,6 +195,7 @@ _BEHIND: Final = Row(
             kind="bargauge",
             width=6,
             steps=(Step("green"), Step("orange", 36 * 3600), Step("red", 72 * 3600)),
+            alert="PipelineLate",
         ),
         Panel(
             "What has drifted, by how much it matters?",
@@ -207,6 +212,7 @@ _BEHIND: Final = Row(
             steps=(Step("green"), Step("orange", 0.05), Step("red", 0.2)),
             minimum=0,
             maximum=1,
+            alert="DriftWithImpact",
         ),
     ),
 )

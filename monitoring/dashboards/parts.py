@@ -136,6 +136,6 @@ class Dashboard(NamedTuple):
         return tuple(panel for row in self.rows for panel in row.panels)
 
 
-SURFACE: Final = Variable("surface", "Surface", values=SURFACES)
+SURFACE: Final = Variable("surface", "Surface", values=(*SURFACES, "similar"))
 SLOT: Final = Variable("slot", "Slot", values=("blue", "green"))
 RELEASE: Final = Variable("release", "Release", query="label_values(rankloop_serving_info, release_id)")

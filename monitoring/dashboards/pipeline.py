@@ -22,6 +22,7 @@ _RUNS: Final = Row(
             ),
             width=12,
             minimum=0,
+            alert="PipelineFailed",
         ),
         Panel(
             "When did each last succeed?",
@@ -36,6 +37,7 @@ _RUNS: Final = Row(
             kind="bargauge",
             width=6,
             steps=(Step("green"), Step("orange", 36 * 3600), Step("red", 72 * 3600)),
+            alert="PipelineLate",
         ),
         Panel(
             "What runs now, and since when?",
@@ -50,6 +52,7 @@ _RUNS: Final = Row(
             kind="bargauge",
             width=6,
             steps=(Step("green"), Step("orange", 2 * 3600), Step("red", 6 * 3600)),
+            alert="PipelineLate",
         ),
     ),
 )
@@ -59,7 +62,7 @@ _STEPS: Final = Row(
     (
         Panel(
             "Which step takes the time?",
-            "Seconds of each step of the last run that ended.",
+            "Seconds of each step of the newest run that succeeded.",
             (
                 Target(
                     "sort_desc(max by (pipeline, step) (rankloop_run_step_duration_seconds))",
@@ -75,7 +78,7 @@ _STEPS: Final = Row(
         ),
         Panel(
             "Have steps become slower?",
-            "Seconds of each step of the last run that ended, over time.",
+            "Seconds of each step of the newest run that succeeded, over time.",
             (Target("max by (pipeline, step) (rankloop_run_step_duration_seconds)", "{{pipeline}}: {{step}}"),),
             unit="s",
             width=12,
@@ -107,6 +110,7 @@ _GATE: Final = Row(
                 Target("sum by (task) (increase(rankloop_curator_failures_total[1h]))", "failed: {{task}}"),
             ),
             minimum=0,
+            alert="SpoolLag",
         ),
         Panel(
             "Who leads, and is its loop alive?",
@@ -115,6 +119,7 @@ _GATE: Final = Row(
             unit="s",
             kind="stat",
             steps=(Step("green"), Step("orange", 15), Step("red", 60)),
+            alert="ControlDown",
         ),
     ),
 )

@@ -26,6 +26,7 @@ _ANSWERS: Final = Row(
             (Target(f"sum by (slot, reason) (rate(rankloop_fallbacks_total{{{_HERE}}}{_RATE}))", "{{slot}}: {{reason}}"),),
             unit="reqps",
             minimum=0,
+            alert="FallbackShare",
         ),
         Panel(
             "What share of the answers is empty?",
@@ -40,6 +41,7 @@ _ANSWERS: Final = Row(
             unit="percentunit",
             minimum=0,
             steps=(Step("green"), Step("red", 0.02)),
+            alert="EmptyLists",
         ),
     ),
 )
@@ -60,6 +62,7 @@ _TIME: Final = Row(
             ),
             unit="s",
             minimum=0,
+            alert="SlowAnswers",
         ),
         Panel(
             "Which stage takes the time?",
@@ -86,6 +89,7 @@ _TIME: Final = Row(
             ),
             unit="s",
             minimum=0,
+            alert="SlowReplica",
         ),
     ),
 )
@@ -103,6 +107,7 @@ _LISTS: Final = Row(
                 )
                 for quantile, name in ((0.1, "p10"), (0.5, "p50"), (0.9, "p90"))
             ),
+            alert="ScoresShifted",
         ),
         Panel(
             "Which retriever do items come from?",
@@ -131,6 +136,7 @@ _LISTS: Final = Row(
                 ),
             ),
             minimum=0,
+            alert="ClicksVanished",
         ),
     ),
 )
