@@ -333,6 +333,12 @@ class Settings(BaseSettings):
     mail_password_file: str = ""
     """A file with the password of `mail_from` at that server; empty: it asks for none."""
 
+    pager_url: str = ""
+    """Where people reach the control plane, for links to incidents, such as https://rankloop.example.org; empty: its own port."""
+
+    settle_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """How long nothing must fire before an incident ends by itself, seconds; what fires again before pages nobody again."""
+
     heartbeat_url_file: str = ""
     """A file with a URL that Alertmanager posts to each minute while alerts would arrive; empty: nobody misses them."""
 

@@ -11,7 +11,8 @@ from services.auth import Tokens
 from services.control.answering import worked
 from services.control.drivers import Edges, Server
 from services.control.openapi import OPERATIONS, document
-from services.control.routes import CANARIES, DRIFT, EXPERIMENTS, RELEASES, RUNS, SERVING, SLOTS, TARGETS
+from services.control.pager import Incidents, Pager
+from services.control.routes import CANARIES, DRIFT, EXPERIMENTS, INCIDENTS, RELEASES, RUNS, SERVING, SLOTS, TARGETS
 from services.control.runs import Runs, Triggers
 from services.control.targets import targets
 from services.control.views import Views
@@ -29,6 +30,8 @@ def build_control(
     commands: Any,
     runs: Runs,
     triggers: Triggers,
+    pager: Pager,
+    incidents: Incidents,
     edges: Edges,
     server: Server,
     readiness: Callable[[], ControlReadiness],
@@ -44,6 +47,8 @@ def build_control(
         commands: change it.
         runs: the queue of pipeline runs.
         triggers: what starts runs by itself.
+        pager: takes alerts, and what people do about incidents.
+        incidents: shows them.
         edges: asked what they do.
         server: asked what is in the slots.
         readiness: who leads, and what is not well.
@@ -52,7 +57,7 @@ def build_control(
         hooks: Litestar's `on_startup` and `on_shutdown`.
     """
     return application(
-        [*_options(), *RELEASES, *CANARIES, *EXPERIMENTS, *SERVING, *SLOTS, *RUNS, *DRIFT, *TARGETS, _readyz],
+        [*_options(), *RELEASES, *CANARIES, *EXPERIMENTS, *SERVING, *SLOTS, *RUNS, *INCIDENTS, *DRIFT, *TARGETS, _readyz],
         OPERATIONS,
         metrics=metrics,
         tokens=tokens,
@@ -64,6 +69,8 @@ def build_control(
         drift=views.drift,
         runs=runs,
         triggers=triggers,
+        pager=pager,
+        incidents=incidents,
         slots=lambda: views.slots(edges, server),
         targets=lambda: targets(edges.servers()),
         readiness=readiness,

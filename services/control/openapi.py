@@ -11,6 +11,7 @@ from services.control.describing import LIMIT, MOMENT, NUMBER, changes, in_path,
 from services.control.moments import moment
 from services.control.openapi_drift import DRIFT
 from services.control.openapi_experiments import EXPERIMENTS
+from services.control.openapi_incidents import INCIDENTS
 from services.control.openapi_runs import RUNS
 from services.control.targets import Target
 from services.openapi import Operation, written
@@ -225,7 +226,7 @@ _OPEN: Final = (
     Operation("get", "/schema/openapi.json", "This document.", None, media="application/vnd.oai.openapi+json"),
 )
 
-OPERATIONS: Final = (*_RELEASES, *_CANARIES, *EXPERIMENTS, *_SERVING, *_SLOTS, *RUNS, *DRIFT, _TARGETS, *_OPEN)
+OPERATIONS: Final = (*_RELEASES, *_CANARIES, *EXPERIMENTS, *_SERVING, *_SLOTS, *RUNS, *INCIDENTS, *DRIFT, _TARGETS, *_OPEN)
 """Every route of the application; a test holds them equal."""
 
 

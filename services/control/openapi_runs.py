@@ -54,7 +54,6 @@ _CHOSEN: Final = (
     LIMIT,
 )
 _SCHEDULED: Final = wire_runs.NewSchedule(_ORDER, "what people did yesterday", cron="30 2 * * *")
-_ALERTS: Final = wire.Alerts([wire.Alert("firing", {"alertname": "FeatureDrift", "surface": "job_feed"})])
 
 RUNS: Final[tuple[Operation, ...]] = (
     changes(
@@ -128,14 +127,5 @@ RUNS: Final[tuple[Operation, ...]] = (
         name="remove_schedule",
         scope=Scope.ADMIN,
     ),
-    changes(
-        "/v1/alerts",
-        "Takes Alertmanager's webhook, and starts the runs, or takes back the release, as the policy for alerts says.",
-        wire_runs.AlertsAnswered,
-        wire.Alerts,
-        "alerts",
-        asks=_ALERTS,
-        answers=wire_runs.AlertsAnswered([_RUN]),
-    ),
 )
-"""Every route about runs, schedules and alerts."""
+"""Every route about runs and schedules."""

@@ -18,6 +18,7 @@ from services.control.counting import Counting
 from services.control.database import Database, Release, database_url, open_database
 from services.control.drivers import Warmth, open_edges, open_server, sample_requests, warm
 from services.control.observing import open_observer
+from services.control.pager import Incidents, Pager, open_receivers
 from services.control.readout import read_from_log, ripe
 from services.control.runs import Cluster, Runs, open_runs
 from services.control.trying import Try
@@ -47,24 +48,34 @@ class Opened(NamedTuple):
 
 
 class Loops:
-    """The loop of the releases and that of the runs, each in a thread of its own, so that a slow cluster delays no rollback.
+    """The loops of releases, runs and pages, each in a thread of its own, so that a slow cluster delays no rollback.
 
     Args:
         controller: leads or follows.
         runs: the queue; its ticks need the controller's lease.
+        pager: sends what is due; its ticks need the lease, too.
         counting: brought up to date after each round.
         database: closed at the end.
         seconds: between two rounds.
     """
 
     def __init__(
-        self, controller: Controller, runs: Runs, counting: Counting, database: Database, *, seconds: float = _TICK_SECONDS
+        self,
+        controller: Controller,
+        runs: Runs,
+        pager: Pager,
+        counting: Counting,
+        database: Database,
+        *,
+        seconds: float = _TICK_SECONDS,
     ) -> None:
         self._controller, self._runs, self._counting, self._database = controller, runs, counting, database
+        self._pager = pager
         self._seconds, self._stopping = seconds, threading.Event()
         self._threads = [
             threading.Thread(target=self._controller.run, args=(self._stopping,), kwargs={"seconds": seconds}, name="releases"),
             threading.Thread(target=self._each, args=(self._runs_round,), name="runs"),
+            threading.Thread(target=self._each, args=(self._pager_round,), name="pager"),
             threading.Thread(target=self._each, args=(self._count,), name="series"),
         ]
 
@@ -94,6 +105,11 @@ class Loops:
         if lease is not None:
             self._runs.tick(lease)
 
+    def _pager_round(self) -> None:
+        lease = self._controller.lease
+        if lease is not None:
+            self._pager.tick(lease)
+
     def _count(self) -> None:
         self._counting.update(self._controller.status())
 
@@ -119,22 +135,32 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         start_seconds=settings.start_seconds,
     )
     runs, triggers = open_runs(database, settings, cluster=_cluster(settings), look_seconds=settings.watch_seconds)
+    pager = Pager(
+        database,
+        settings,
+        open_receivers(settings),
+        triggers=triggers,
+        commands=controller,
+        heard=lambda status: metrics.alerts_received.labels(status).inc(),
+    )
     app = build_control(
         settings,
         views=Views(database, settings),
         commands=controller,
         runs=runs,
         triggers=triggers,
+        pager=pager,
+        incidents=Incidents(database, settings),
         edges=edges,
         server=server,
-        readiness=lambda: readiness(controller, runs, database),
+        readiness=lambda: readiness(controller, runs, pager, database),
         tokens=tokens,
         metrics=metrics,
     )
-    return Opened(app, Loops(controller, runs, Counting(database, metrics, runs.steps), database))
+    return Opened(app, Loops(controller, runs, pager, Counting(database, metrics, runs.steps), database))
 
 
-def readiness(controller: Controller, runs: Runs, database: Database) -> ControlReadiness:
+def readiness(controller: Controller, runs: Runs, pager: Pager, database: Database) -> ControlReadiness:
     """Who leads, and what the last rounds could not do."""
     status = controller.status()
     return ControlReadiness(
@@ -143,7 +169,7 @@ def readiness(controller: Controller, runs: Runs, database: Database) -> Control
         holder=status.holder,
         database=database.dialect,
         last_tick=status.last_tick,
-        faults=status.faults | runs.faults(),
+        faults=status.faults | runs.faults() | pager.faults(),
         waiting=status.waiting,
     )
 

@@ -410,17 +410,27 @@ class Alert(Struct):
         labels: `alertname`, `surface` and others.
         annotations: sentences.
         startsAt: ISO 8601.
+        endsAt: ISO 8601; of one that fires, a moment that says nothing.
         fingerprint: names it.
+        generatorURL: its rule, in Prometheus.
     """
 
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = {}
     startsAt: str | None = None  # noqa: N815
+    endsAt: str | None = None  # noqa: N815
     fingerprint: str = ""
+    generatorURL: str = ""  # noqa: N815
 
 
 class Alerts(Struct):
-    """The body of Alertmanager's webhook, version 4; further fields are passed over."""
+    """The body of Alertmanager's webhook, version 4; further fields are passed over.
+
+    Attributes:
+        alerts: all of one group.
+        truncatedAlerts: how many more the group has, which Alertmanager's `max_alerts` left out.
+    """
 
     alerts: list[Alert]
+    truncatedAlerts: int = 0  # noqa: N815

@@ -7,7 +7,6 @@ from msgspec import Meta, Struct
 from services.control.wire import Id, Moment, Text, Where
 
 __all__ = [
-    "AlertsAnswered",
     "LogShown",
     "NewRun",
     "NewSchedule",
@@ -208,15 +207,3 @@ class Removed(Struct):
     """What is no more."""
 
     name: Id
-
-
-class AlertsAnswered(Struct):
-    """What followed from alerts; from those that were answered before, nothing does.
-
-    Attributes:
-        runs: that they started.
-        rolled_back: what was said of the release they took back; empty: none was.
-    """
-
-    runs: list[RunShown]
-    rolled_back: str = ""

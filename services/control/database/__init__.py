@@ -56,10 +56,12 @@ from services.control.database.notices import (
     NoticeState,
     add_notice,
     change_notice,
+    claim_notice,
     drop_notices,
     due_notices,
     notice_counts,
     notices,
+    rewrite_notice,
 )
 from services.control.database.releases import (
     Release,
@@ -138,6 +140,7 @@ __all__ = [
     "change_notice",
     "change_run",
     "check_lease",
+    "claim_notice",
     "closed_since",
     "database_now",
     "database_url",
@@ -175,6 +178,7 @@ __all__ = [
     "release_lease",
     "releases",
     "remove_schedule",
+    "rewrite_notice",
     "run",
     "runs",
     "save_step",

@@ -16,10 +16,12 @@ __all__ = [
     "NoticeState",
     "add_notice",
     "change_notice",
+    "claim_notice",
     "drop_notices",
     "due_notices",
     "notice_counts",
     "notices",
+    "rewrite_notice",
 ]
 
 NoticeKind = Literal["trigger", "update", "acknowledge", "resolve"]
@@ -65,6 +67,25 @@ def add_notice(
     session.execute(insert(tables.notices).values(**fields, **due))
 
 
+def claim_notice(session: Session, number: int, *, at: datetime) -> bool:
+    """Notes that a message is about to be sent, so that one of an attempt that was killed is not taken for one never tried.
+
+    Returns:
+        Whether it still waits.
+    """
+    own = tables.notices.c
+    values = {"attempts": own.attempts + 1, "next_at": utc(at)}
+    claimed = update(tables.notices).where(own.number == number, own.state == "waiting").values(values).returning(own.number)
+    return session.execute(claimed).first() is not None
+
+
+def rewrite_notice(session: Session, number: int, payload: dict[str, Any]) -> None:
+    """Says something newer in a message that nobody has tried to send yet."""
+    own = tables.notices.c
+    untried = update(tables.notices).where(own.number == number, own.state == "waiting", own.attempts == 0)
+    session.execute(untried.values(payload=payload))
+
+
 def due_notices(session: Session, at: datetime) -> list[Notice]:
     """What is to be sent at a moment: of each incident and receiver only the oldest that waits, so none overtakes another."""
     own = tables.notices.c
@@ -85,14 +106,13 @@ def change_notice(
     number: int,
     *,
     state: NoticeState,
-    attempts: int,
     next_at: datetime | None = None,
     sent_at: datetime | None = None,
     error: str | None = None,
 ) -> None:
     """Says what came of an attempt to send; of a message that was dropped meanwhile only that it was sent after all."""
     own = tables.notices.c
-    values = {"state": state, "attempts": attempts, "next_at": next_at, "sent_at": sent_at, "error": error}
+    values = {"state": state, "next_at": next_at, "sent_at": sent_at, "error": error}
     states = ("waiting", "dropped") if state == "sent" else ("waiting",)
     session.execute(update(tables.notices).where(own.number == number, own.state.in_(states)).values(values))
 

@@ -9,9 +9,8 @@ from pipelines.events import PIPELINES
 from rankloop.errors import Missing
 from services.auth import Scope
 from services.control.answering import MOST, body, choice, name_in_path, number, when, who, worked
-from services.control.wire import Alerts, Why
+from services.control.wire import Why
 from services.control.wire_runs import (
-    AlertsAnswered,
     LogShown,
     NewRun,
     NewSchedule,
@@ -24,7 +23,7 @@ from services.control.wire_runs import (
 )
 from services.http import Asked
 
-__all__ = ["RUNS"]
+__all__ = ["RUNS", "shown_run"]
 
 _STATES: Final = ("queued", "running", "succeeded", "failed", "cancelled", "lost")
 _STEPS: Final = tuple(dict.fromkeys(step for steps in PIPELINES.values() for step in steps))
@@ -36,7 +35,9 @@ async def _start(request: Asked) -> RunShown:
     asked, name, runs = await body(request, NewRun), who(request), request.app.state.runs
     order = msgspec.to_builtins(asked.order)
     trigger = "cli" if request.headers.get("user-agent", "").startswith("rankloop-terminal") else "api"
-    return await worked(request, lambda: _run(runs.start(order, surface=asked.surface, trigger=trigger, who=name, why=asked.why)))
+    return await worked(
+        request, lambda: shown_run(runs.start(order, surface=asked.surface, trigger=trigger, who=name, why=asked.why))
+    )
 
 
 @get("/v1/runs", scope=Scope.READ)
@@ -47,7 +48,7 @@ async def _list(request: Asked) -> RunList:
 
     def work() -> RunList:
         found = request.app.state.runs.runs(**chosen, before=before, limit=limit)
-        return RunList([_run(own) for own in found], found[-1].created_at if len(found) == limit else None)
+        return RunList([shown_run(own) for own in found], found[-1].created_at if len(found) == limit else None)
 
     return await worked(request, work)
 
@@ -55,7 +56,7 @@ async def _list(request: Asked) -> RunList:
 @get("/v1/runs/{run_id:str}", scope=Scope.READ)
 async def _show(request: Asked) -> RunShown:
     run_id, runs = name_in_path(request, "run_id"), request.app.state.runs
-    return await worked(request, lambda: _run(runs.run(run_id), runs.steps(run_id)))
+    return await worked(request, lambda: shown_run(runs.run(run_id), runs.steps(run_id)))
 
 
 @get("/v1/runs/{run_id:str}/steps/{step:str}/log", scope=Scope.READ)
@@ -75,13 +76,13 @@ async def _log(request: Asked) -> LogShown:
 @post("/v1/runs/{run_id:str}/cancel", status_code=200, scope=Scope.ADMIN)
 async def _cancel(request: Asked) -> RunShown:
     asked, name, run_id = await body(request, Why), who(request), name_in_path(request, "run_id")
-    return await worked(request, lambda: _run(request.app.state.runs.cancel(run_id, name, asked.why)))
+    return await worked(request, lambda: shown_run(request.app.state.runs.cancel(run_id, name, asked.why)))
 
 
 @post("/v1/runs/{run_id:str}/retry", status_code=200, scope=Scope.ADMIN)
 async def _retry(request: Asked) -> RunShown:
     asked, name, run_id = await body(request, Why), who(request), name_in_path(request, "run_id")
-    return await worked(request, lambda: _run(request.app.state.runs.retry(run_id, name, asked.why)))
+    return await worked(request, lambda: shown_run(request.app.state.runs.retry(run_id, name, asked.why)))
 
 
 @get("/v1/schedules", scope=Scope.READ)
@@ -111,19 +112,8 @@ async def _remove(request: Asked) -> Removed:
     return Removed(name)
 
 
-@post("/v1/alerts", status_code=200, scope=Scope.ADMIN)
-async def _alerts(request: Asked) -> AlertsAnswered:
-    asked, state, name = await body(request, Alerts), request.app.state, who(request, otherwise="alertmanager")
-
-    def work() -> AlertsAnswered:
-        why = state.triggers.to_roll_back(asked.alerts, who=name)
-        said = state.commands.rollback(who=name, why=why).said if why else ""
-        return AlertsAnswered([_run(own) for own in state.triggers.answer(asked.alerts, who=name)], said)
-
-    return await worked(request, work)
-
-
-def _run(own: Any, steps: Any = ()) -> RunShown:
+def shown_run(own: Any, steps: Any = ()) -> RunShown:
+    """A run as answers have it."""
     given = {name: getattr(own, name) for name in RunShown.__struct_fields__ if name != "steps"}
     shown = [StepShown(one.name, one.state, one.seconds, one.peak_mb, list(one.said), dict(one.facts)) for one in steps]
     return RunShown(**given, steps=shown)
@@ -133,5 +123,5 @@ def _schedule(own: Any) -> ScheduleShown:
     return ScheduleShown(**{name: getattr(own, name) for name in ScheduleShown.__struct_fields__})
 
 
-RUNS: Final = (_start, _list, _show, _log, _cancel, _retry, _schedules, _schedule_shown, _put, _remove, _alerts)
+RUNS: Final = (_start, _list, _show, _log, _cancel, _retry, _schedules, _schedule_shown, _put, _remove)
 """The handlers."""

@@ -169,8 +169,13 @@ class Triggers:
         if failed:
             raise ControlError("; ".join(str(error) for error in failed))
 
-    def answer(self, alerts: Iterable[Alert], *, who: str = "alertmanager") -> list[Run]:
+    def answer(self, alerts: Iterable[Alert], *, who: str = "alertmanager", subject: str = "") -> list[Run]:
         """Starts the runs that the policy has for these alerts; the same alert at most once within its window.
+
+        Args:
+            alerts: those that fire and others.
+            who: for the history.
+            subject: what is answered once, such as an incident's fingerprint; empty: each alert by itself.
 
         Returns:
             The runs, without those of alerts that were answered before.
@@ -182,7 +187,7 @@ class Triggers:
         for alert in alerts:
             rule = policy.rule_for(alert)
             try:
-                run = self._answered(alert, rule, who) if rule and rule.act == "run" else None
+                run = self._answered(alert, rule, who, subject) if rule and rule.act == "run" else None
             except ControlError as error:  # it keeps no other alert from its run
                 failed.append(f"alert {alert.labels.get('alertname')}: {error}")
             else:
@@ -191,12 +196,17 @@ class Triggers:
             raise ControlError("; ".join(failed))
         return started
 
-    def to_roll_back(self, alerts: Iterable[Alert], *, who: str = "alertmanager") -> str | None:
+    def to_roll_back(self, alerts: Iterable[Alert], *, who: str = "alertmanager", subject: str = "") -> str | None:
         """Why a release is to be taken back by these alerts; None where nothing is.
 
         Several alerts have one cause, so they take back one release; and one that names a release (label `release_id`) which
         nobody gets any more takes back none. They are noted as answered before the release is taken back: killed in between,
         it stays, since to go back twice would be worse.
+
+        Args:
+            alerts: those that fire and others.
+            who: for the history.
+            subject: what is answered once; empty: each alert by itself.
 
         Raises:
             ControlError: the policy cannot be read.
@@ -207,21 +217,22 @@ class Triggers:
             if rule is None or rule.act != "roll back":
                 continue
             with self._database.begin() as session:
-                if _has_people(session, alert.labels.get("release_id")) and self._is_new(session, alert, rule, who):
+                if _has_people(session, _release_of(alert)) and self._is_new(session, alert, rule, who, subject):
                     whys.append(_why(alert))
         return whys[0] if whys else None
 
-    def _answered(self, alert: Alert, rule: AlertRule, who: str) -> Run | None:
+    def _answered(self, alert: Alert, rule: AlertRule, who: str, subject: str) -> Run | None:
         with self._database.begin() as session:
-            if not self._is_new(session, alert, rule, who):
+            if not self._is_new(session, alert, rule, who, subject):
                 return None
             run = self._queue(session, rule.order, rule.surface_of(alert), "alert", who, _why(alert))
         return run
 
-    def _is_new(self, session: Session, alert: Alert, rule: AlertRule, who: str) -> bool:
-        """Whether an alert was not answered within its rule's window; now it is."""
+    def _is_new(self, session: Session, alert: Alert, rule: AlertRule, who: str, subject: str) -> bool:
+        """Whether an alert, or its cause, was not answered so within its rule's window; now it is."""
         now = self._clock()
-        subject = alert.fingerprint or " ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()))
+        named = " ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()))
+        subject = f"{subject}:{rule.act}" if subject else alert.fingerprint or named
         since = now - timedelta(seconds=rule.window_seconds)
         if events(session, kind=_ANSWERED, subject=subject, since=since, limit=1):
             return False
@@ -270,6 +281,12 @@ def _known(session: Session, name: str) -> Schedule:
 def _why(alert: Alert) -> str:
     said = alert.annotations.get("summary") or alert.annotations.get("description") or "it says no more"
     return f"alert {alert.labels['alertname']} fires: {said}"
+
+
+def _release_of(alert: Alert) -> str | None:
+    """The release that an alert names, as its label `release` or `release_id`; `none` names none."""
+    named = alert.labels.get("release") or alert.labels.get("release_id")
+    return None if named == "none" else named
 
 
 def _has_people(session: Session, release_id: str | None) -> bool:

@@ -19,6 +19,8 @@ from services.control.counting import Counting
 from services.control.database import Database, database_url, open_database
 from services.control.drivers import RayServer, SocketEdges, Warmth
 from services.control.opening import readiness
+from services.control.pager import Incidents, Pager
+from services.control.pager.receivers import Receiver
 from services.control.readout import read_from_log, ripe
 from services.control.runs import open_runs
 from services.control.views import Views
@@ -38,6 +40,7 @@ class World:
     Attributes:
         failed: of a thousand requests of the canary, how many failed.
         seen: whether anything can be observed.
+        receivers: who is told of incidents.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class World:
     now: datetime = NOW
     failed: int = 0
     seen: bool = True
+    receivers: list[Receiver] = field(default_factory=list)
     metrics: ControlMetrics = field(default_factory=lambda: ControlMetrics(process=False))
 
     def __post_init__(self) -> None:
@@ -66,15 +70,25 @@ class World:
         self.views = Views(self.database, self.settings)
         self.runs, self.triggers = open_runs(self.database, self.settings, clock=lambda: self.now)
         self.counting = Counting(self.database, self.metrics, self.runs.steps)
+        self.pager = Pager(
+            self.database,
+            self.settings,
+            self.receivers,
+            triggers=self.triggers,
+            commands=self.controller,
+            clock=lambda: self.now,
+        )
         self.app: Litestar = build_control(
             self.settings,
             views=self.views,
             commands=self.controller,
             runs=self.runs,
             triggers=self.triggers,
+            pager=self.pager,
+            incidents=Incidents(self.database, self.settings, clock=lambda: self.now),
             edges=self.edges,
             server=server,
-            readiness=lambda: readiness(self.controller, self.runs, self.database),
+            readiness=lambda: readiness(self.controller, self.runs, self.pager, self.database),
             tokens=Tokens.read(self.settings),
             metrics=self.metrics,
         )

@@ -183,6 +183,8 @@ class Served(Place):
             commands=nothing,
             runs=self.runs,
             triggers=self.triggers,
+            pager=nothing,
+            incidents=nothing,
             edges=nothing,
             server=nothing,
             readiness=nothing,
