@@ -6,6 +6,7 @@ import typer
 
 from rankloop import __version__
 from services.cli import (
+    alerts,
     ask,
     canary,
     crowd,
@@ -63,6 +64,7 @@ app.add_typer(experiments.app, name="experiments", rich_help_panel="Releases")
 app.command(rich_help_panel="Releases")(scoreboard.scoreboard)
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)
+app.command(rich_help_panel="The stack")(alerts.alerts)
 app.command(rich_help_panel="The stack")(stack.logs)
 app.command(rich_help_panel="The stack")(stack.down)
 app.command(rich_help_panel="The stack")(stack.reload)
