@@ -1,0 +1,265 @@
+"""Alertmanager's configuration: routes tested with amtool, inhibition with a real Alertmanager."""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from monitoring.alertmanager_config import GROUPED_BY, HEARTBEAT, INHIBITIONS, PAST_THE_PAGER, Receivers, alertmanager_config
+
+AMTOOL = shutil.which("amtool")
+ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="amtool is not installed")
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    """Every alerting rule by its name."""
+    texts = [own.read_text() for own in (files("monitoring") / "rules").iterdir() if own.name.endswith(".yaml")]
+    groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def all_receivers(folder: Path) -> Receivers:
+    secret = folder / "secret"
+    secret.write_text("s3cret-of-a-receiver")
+    return Receivers(
+        "http://127.0.0.1:8002/v1/alerts",
+        pager_token_file=str(secret),
+        pagerduty_key_file=str(secret),
+        slack_url_file=str(secret),
+        webhook_url="https://hooks.example.org/a",
+        mail_to="ada@example.org,mira@example.org",
+        mail_from="rankloop@example.org",
+        mail_server="mail.example.org:587",
+        mail_password_file=str(secret),
+        heartbeat_url="https://beat.example.org/b",
+    )
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The configuration with every receiver."""
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(alertmanager_config(all_receivers(tmp_path)))
+    return file
+
+
+@needs_amtool
+@pytest.mark.parametrize("which", ["none", "all"])
+def test_amtool_finds_no_fault_in_it(tmp_path: Path, which: str) -> None:
+    receivers = all_receivers(tmp_path) if which == "all" else Receivers("http://127.0.0.1:8002/v1/alerts")
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(alertmanager_config(receivers))
+    done = subprocess.run([str(AMTOOL), "check-config", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "s3cret" not in file.read_text()
+
+
+@needs_amtool
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("alertname=EdgeDown severity=page component=edge", "pager"),
+        ("alertname=PipelineLate severity=ticket", "pager"),
+        ("alertname=ControlDown severity=page component=control", "past-the-pager"),
+        ("alertname=PagerUnreached severity=page component=control", "past-the-pager"),
+        ("alertname=Watchdog severity=info", "heartbeat"),
+        ("alertname=Anything severity=info", "nobody"),
+    ],
+)
+def test_an_alert_reaches_its_receiver(written: Path, labels: str, receiver: str) -> None:
+    command = [str(AMTOOL), "config", "routes", "test", f"--config.file={written}", f"--verify.receivers={receiver}"]
+    done = subprocess.run([*command, *labels.split()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr
+
+
+def test_where_nobody_is_named_the_pager_hears_that_it_was_dead_and_no_heartbeat_is_sent() -> None:
+    config = yaml.safe_load(alertmanager_config(Receivers("http://127.0.0.1:8002/v1/alerts")))
+    assert [route["receiver"] for route in config["route"]["routes"]] == ["nobody", "pager", "pager", "pager"]
+    assert [own["name"] for own in config["receivers"]] == ["nobody", "pager"]
+
+
+def test_secrets_are_paths_and_a_webhook_of_a_later_alertmanager_too() -> None:
+    given = Receivers("http://p", webhook_url_file="/run/hook", heartbeat_url_file="/run/beat", pager_token_file="/run/token")
+    config = yaml.safe_load(alertmanager_config(given))
+    hooks = {own["name"]: own["webhook_configs"][0] for own in config["receivers"] if "webhook_configs" in own}
+    assert hooks["past-the-pager"] == {"url_file": "/run/hook", "send_resolved": True}
+    assert hooks["heartbeat"] == {"url_file": "/run/beat", "send_resolved": False}
+    assert hooks["pager"]["http_config"] == {"authorization": {"credentials_file": "/run/token"}}
+
+
+@pytest.mark.parametrize(
+    ("server", "encrypted"), [("mail.example.org:587", True), ("127.0.0.1:25", False), ("localhost:25", False)]
+)
+def test_mail_is_encrypted_unless_the_relay_is_this_machine(server: str, encrypted: bool) -> None:
+    given = Receivers("http://p", mail_to="a@b.c", mail_from="d@e.f", mail_server=server)
+    (mail,) = given.by_themselves()["email_configs"]
+    assert (mail["require_tls"], "auth_username" in mail) == (encrypted, False)
+
+
+def test_every_alert_that_is_named_is_a_rule() -> None:
+    named = {name for own in INHIBITIONS for name in (*own.source, *own.silences)} | {HEARTBEAT, *PAST_THE_PAGER}
+    assert named - rules().keys() == set()
+
+
+def test_nothing_silences_itself_or_what_silences_it() -> None:
+    pairs = {(source, silenced) for own in INHIBITIONS for source in own.source for silenced in own.silences}
+    assert [pair for pair in pairs if (pair[1], pair[0]) in pairs] == []
+
+
+def test_what_a_page_says_is_never_silenced_by_a_ticket() -> None:
+    """But for a worker that is down: without it the page would be about nothing."""
+    plain = {name: rule["labels"].get("severity") for name, rule in rules().items()}
+    wrong = [
+        (source, own) for own in INHIBITIONS for source in own.source if plain[source] == "ticket" and source != "WorkerDown"
+    ]
+    assert wrong == []
+
+
+class Heard:
+    """A webhook on this machine.
+
+    Attributes:
+        messages: each body that came.
+    """
+
+    def __init__(self) -> None:
+        heard, self.messages = self, list[dict[str, Any]]()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.messages.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1/alerts"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def names(self, status: str = "firing") -> list[str]:
+        return sorted(own["labels"]["alertname"] for said in self.messages for own in said["alerts"] if own["status"] == status)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Running:
+    """A real Alertmanager with this configuration, but for how long it gathers."""
+
+    def __init__(self, folder: Path, heard: Heard) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        text = alertmanager_config(Receivers(heard.url), page_wait_seconds=0.2)
+        # what the route of a ticket waits is the same mechanism, only longer
+        text = text.replace("group_wait: 30s", "group_wait: 200ms").replace("group_interval: 15s", "group_interval: 1s")
+        (folder / "alertmanager.yml").write_text(text)
+        self._log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                *(str(ALERTMANAGER), f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'data'}"),
+                *(f"--web.listen-address={self.url.removeprefix('http://')}", "--cluster.listen-address="),
+            ],
+            stdout=self._log,
+            stderr=self._log,
+        )
+        until(self.ready, "Alertmanager is ready")
+
+    def ready(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (URLError, ConnectionError):
+            return False
+
+    def post(self, *labels: dict[str, str], ended: bool = False) -> None:
+        now = datetime.now(UTC).isoformat()
+        body = [{"labels": own, **({"endsAt": now} if ended else {})} for own in labels]
+        asked = Request(f"{self.url}/api/v2/alerts", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urlopen(asked, timeout=5):
+            pass
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self._log.close()
+
+
+def until(true: Any, what: str, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.05)
+
+
+def alert(name: str, **more: str) -> dict[str, str]:
+    """An alert with the labels that its rule gives it."""
+    given = {own: value for own, value in rules()[name]["labels"].items() if "{{" not in value}
+    return {"surface": "all", **given, "alertname": name, **more}
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    one = Heard()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def running(tmp_path: Path, heard: Heard) -> Iterator[Running]:
+    if ALERTMANAGER is None:
+        pytest.skip("Alertmanager is not installed")
+    one = Running(tmp_path, heard)
+    yield one
+    one.stop()
+
+
+def test_a_dead_edge_is_one_message_and_what_follows_from_it_is_none(running: Running, heard: Heard) -> None:
+    running.post(alert("EdgeDown"), alert("ErrorBurst"), alert("SlowAnswers"), alert("ClicksVanished"), alert("PipelineLate"))
+    until(lambda: len(heard.messages) == 2, "the edge's page and the pipeline's ticket")
+    running.post(alert("NoReplica"), alert("EmptyLists", surface="job_feed"))
+    running.post(alert("SpoolFull"))
+    until(lambda: "SpoolFull" in heard.names(), "what does not follow from it arrives, so the others would have")
+    assert heard.names() == ["EdgeDown", "PipelineLate", "SpoolFull"]
+
+
+def test_a_page_silences_the_ticket_of_its_cause_alone_and_its_end_is_told(running: Running, heard: Heard) -> None:
+    running.post(alert("ErrorBudgetBurning"))
+    until(lambda: heard.names() == ["ErrorBudgetBurning"], "the page")
+    running.post(alert("ErrorBudgetLeaking"), alert("LatencyBudgetLeaking"))
+    until(lambda: "LatencyBudgetLeaking" in heard.names(), "a ticket of another cause")
+    running.post(alert("ErrorBudgetBurning"), ended=True)
+    until(lambda: heard.names("resolved") == ["ErrorBudgetBurning"], "its end")
+    assert "ErrorBudgetLeaking" not in heard.names()
+
+
+def test_alerts_of_one_cause_are_one_message_and_of_two_surfaces_two(running: Running, heard: Heard) -> None:
+    running.post(alert("ErrorBurst"), alert("ErrorBudgetBurning"))
+    running.post(
+        *(alert("ClicksVanished", surface=surface, cause="x", severity="page") for surface in ("job_feed", "job_search"))
+    )
+    running.post(*(alert("EmptyLists", surface=surface) for surface in ("job_feed", "job_search")))
+    until(lambda: len(heard.messages) >= 3, "one for the errors, two for the empty lists")
+    assert sorted(tuple(said["groupLabels"][name] for name in GROUPED_BY) for said in heard.messages) == [
+        ("empty-lists", "job_feed", "release"),
+        ("empty-lists", "job_search", "release"),
+        ("errors", "all", "edge"),
+    ]
+    assert heard.names() == ["EmptyLists", "EmptyLists", "ErrorBudgetBurning", "ErrorBurst"]
