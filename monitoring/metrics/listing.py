@@ -49,7 +49,8 @@ def page() -> str:
     for heading, kind in PROCESSES.items():
         own = [name for name in exported(kind) if name not in told]
         told.update(own)
-        lines += [f"## {heading}", "", *_HEAD, *map(_row, own), ""]
+        most = sum(SERIES[name].samples for name in exported(kind))
+        lines += [f"## {heading}", "", f"At most {most:,} samples in one process.", "", *_HEAD, *map(_row, own), ""]
     return "\n".join(lines)
 
 

@@ -23,6 +23,17 @@ class Series(NamedTuple):
     most: int = 1
     buckets: tuple[float, ...] = ()
 
+    @property
+    def samples(self) -> int:
+        """How many samples one process exports of it at most: those counted under `other`, and a histogram's parts, too.
+
+        Example:
+            >>> Series("histogram", "Time.", ("route",), 2, (0.1, 1.0)).samples  # 3 buckets, count and sum; 2 routes and other
+            15
+        """
+        combinations = self.most + 1 if self.labels else 1
+        return combinations * (len(self.buckets) + 3 if self.kind == "histogram" else 1)
+
 
 OTHER: Final = "other"
 """The value of every label once a family has as many combinations as are declared."""

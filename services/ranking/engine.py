@@ -76,6 +76,7 @@ class Engine:
         self._impressions = ImpressionLog(impressions, bundle.manifest.features, self.metrics)
         self._limits = Limits(settings, tuple(dict.fromkeys((*SURFACES, *bundle.manifest.surfaces))))
         self._steps = Steps(bundle, self.metrics)
+        self.metrics.begin(bundle.manifest.surfaces)
         self.metrics.release.labels(release_id=self.release_id).set(1)
         self.metrics.as_of.set(self._as_of.timestamp())
         self.metrics.catalogue.set(len(bundle.catalogue))

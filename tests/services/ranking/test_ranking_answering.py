@@ -15,6 +15,7 @@ from services.ranking.engine import Engine
 from services.settings import Settings
 
 PERSON = {"user_id": "logo-u5", "k": 4}
+OUTCOMES = ("whole", "fallback", "empty", "failed")
 
 
 class Counted:
@@ -27,6 +28,9 @@ class Counted:
         text = self.client.get("/metrics").text
         own = [sample for family in text_string_to_metric_families(text) for sample in family.samples if sample.name == name]
         return {tuple(sample.labels.values()): sample.value for sample in own}
+
+    def answers(self) -> dict[tuple[str, ...], float]:
+        return {labels: count for labels, count in self.samples("rankloop_answers_total").items() if count}
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def test_each_list_is_counted_once_by_its_surface_and_what_became_of_it(counted:
     counted.client.post("/v1/search", json={"query": "boiler leak"})
     counted.client.post("/v1/rank", json={"user_id": "logo-u5", "item_ids": ["logo-i1"]})
     counted.client.get("/v1/items/logo-i1/similar")
-    assert counted.samples("rankloop_answers_total") == {
+    assert counted.answers() == {
         ("whole", "job_feed"): 2,
         ("fallback", "job_feed"): 1,
         ("whole", "job_search"): 1,
@@ -71,10 +75,10 @@ def test_scores_are_those_of_lists_that_the_ranker_ordered(counted: Counted, mon
 def test_an_error_of_ours_and_a_hopeless_wait_are_failures(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     counted.engine._settings = Settings(budget_ms=100)
     assert counted.client.post("/v1/recommend", json=PERSON, headers={"X-Request-Start": "t=1"}).status_code == 503
-    assert counted.samples("rankloop_answers_total")[("failed", "job_feed")] == 1
+    assert counted.answers()[("failed", "job_feed")] == 1
     monkeypatch.setattr(counted.engine, "moment", _broken)
     assert counted.client.post("/v1/search", json={"query": "logo"}).status_code == 500
-    assert counted.samples("rankloop_answers_total")[("failed", "job_search")] == 1
+    assert counted.answers()[("failed", "job_search")] == 1
 
 
 @pytest.mark.parametrize(
@@ -88,13 +92,18 @@ def test_an_error_of_ours_and_a_hopeless_wait_are_failures(counted: Counted, mon
 )
 def test_what_a_caller_got_wrong_is_no_failure_of_ours(counted: Counted, path: str, body: dict) -> None:
     assert counted.client.post(path, json=body).status_code == 422
-    assert counted.samples("rankloop_answers_total") == {}
+    assert counted.answers() == {}
 
 
 def test_a_list_that_only_another_program_wants_to_see_is_not_counted(counted: Counted) -> None:
     counted.client.post("/v1/recommend", json=PERSON, headers={"X-Rankloop-Part": "1"})
     counted.client.get("/v1/items/logo-i1/similar", headers={"X-Rankloop-Part": "1"})
-    assert counted.samples("rankloop_answers_total") == counted.samples("rankloop_scores_count") == {}
+    assert counted.answers() == counted.samples("rankloop_scores_count") == {}
+
+
+def test_a_surface_of_the_release_counts_from_0_so_that_its_first_failure_is_a_rise(counted: Counted, bundle: Bundle) -> None:
+    begun = counted.samples("rankloop_answers_total")
+    assert begun == {(outcome, surface): 0 for surface in bundle.manifest.surfaces for outcome in OUTCOMES}
 
 
 def test_no_string_of_a_caller_becomes_a_label(counted: Counted) -> None:
