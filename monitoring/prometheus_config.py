@@ -90,7 +90,8 @@ def prometheus_config(
         config["rule_files"] = list(rule_files)
     if alertmanagers:
         config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
-    token = {"authorization": {"credentials_file": credentials_file}} if credentials_file else {}
+    # service discovery of 2.42 sends no type where none is named
+    token = {"authorization": {"type": "Bearer", "credentials_file": credentials_file}} if credentials_file else {}
     config["scrape_configs"] = [_scraped(job, token if job.closed else {}, every) for job in jobs]
     return _WRITTEN + yaml.safe_dump(config, sort_keys=False, width=1_000)
 

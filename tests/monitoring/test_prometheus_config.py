@@ -28,7 +28,7 @@ def test_each_job_is_asked_at_its_addresses_or_where_a_url_says() -> None:
 
 def test_the_token_is_a_path_and_goes_only_to_who_asks_for_one() -> None:
     tally, replicas = read(TALLY, REPLICAS, credentials_file="/run/token")["scrape_configs"]
-    shown = {"credentials_file": "/run/token"}
+    shown = {"type": "Bearer", "credentials_file": "/run/token"}
     assert replicas["authorization"] == replicas["http_sd_configs"][0]["authorization"] == shown
     assert "authorization" not in tally
 
