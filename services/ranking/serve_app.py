@@ -95,8 +95,13 @@ def _keep_to_loopback() -> None:
 
 
 def _log_with_serve() -> None:
-    """Our lines join the replica's log, at once; Ray configures no logger but its own, and holds back 100 lines."""
-    of_serve = [getattr(handler, "target", None) or handler for handler in logging.getLogger("ray.serve").handlers]
+    """Our lines join the replica's log, at once; Ray configures no logger but its own, and holds back 100 lines.
+
+    Ray's own lines begin at warnings: it makes a record of each request before it sees that nobody wants access logs.
+    """
+    of_ray = logging.getLogger("ray.serve")
+    of_serve = [getattr(handler, "target", None) or handler for handler in of_ray.handlers]
+    of_ray.setLevel(logging.WARNING)
     for name in ("services", "rankloop"):
         ours = logging.getLogger(name)
         ours.setLevel(logging.INFO)
