@@ -2,6 +2,7 @@
 
 from rankloop.drift.bins import Bins
 from rankloop.drift.column import Column
+from rankloop.drift.compare import Comparison, compare
 from rankloop.drift.policy import DriftPolicy
 from rankloop.drift.profile import ColumnProfile, Profile, profile
 from rankloop.drift.report import (
@@ -32,6 +33,7 @@ __all__ = [
     "Column",
     "ColumnDrift",
     "ColumnProfile",
+    "Comparison",
     "Day",
     "DriftPolicy",
     "DriftReport",
@@ -40,6 +42,7 @@ __all__ = [
     "Profile",
     "Shares",
     "Verdict",
+    "compare",
     "profile",
     "verdict_of",
 ]
