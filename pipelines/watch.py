@@ -12,7 +12,7 @@ from components.control_api import serving_bundle
 from pipelines.events import Event, StepRecord, summarise
 from pipelines.fingerprints import code_version, data_version
 from pipelines.processes import in_process, run_folder
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import DataError
 
 __all__ = ["WatchOrder", "WatchResult", "compile_watch", "run_watch", "submit_watch"]

@@ -21,7 +21,7 @@ from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics.column_statistics import distribution
 
 from monitoring.drift.words import causes_table, columns_table, facts, performance_table, share
-from rankloop.drift import ColumnDrift, DriftReport, Verdict
+from rankloop.drift.report import ColumnDrift, DriftReport, Verdict
 
 __all__ = ["STATUS", "Finding", "VerdictOn"]
 

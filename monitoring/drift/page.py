@@ -11,7 +11,7 @@ import polars as pl
 from evidently import DataDefinition, Dataset, Report
 
 from monitoring.drift.metrics import Finding, VerdictOn
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.files import write_aside
 
 __all__ = ["EVIDENTLY", "PAGE", "render"]

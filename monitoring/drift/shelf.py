@@ -2,11 +2,11 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import DataError
 
 __all__ = ["shelve"]
@@ -17,12 +17,12 @@ _KEPT: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def shelve(report: DriftReport, files: Sequence[Path], home: Path, *, kept: int = _KEPT) -> Path:
+def shelve(report: DriftReport, files: Mapping[str, Path], home: Path, *, kept: int = _KEPT) -> Path:
     """Copies a report's files to its place, and removes the oldest of more than `kept` places.
 
     Args:
         report: names the place.
-        files: beside the report itself: its page, Evidently's JSON.
+        files: by name, what lies there beside the report itself: its page, Evidently's JSON.
         home: the state folder, `RANKLOOP_HOME`.
         kept: how many places there may be.
 
@@ -39,8 +39,8 @@ def shelve(report: DriftReport, files: Sequence[Path], home: Path, *, kept: int 
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     report.write(aside / "report.json")
-    for file in files:
-        shutil.copyfile(file, aside / file.name)
+    for name, file in files.items():
+        shutil.copyfile(file, aside / name)
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
     places = sorted((one for one in shelf.iterdir() if _NAME.fullmatch(one.name)), key=lambda one: one.stat().st_mtime)

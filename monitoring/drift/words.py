@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from rankloop.drift import Cause, ColumnDrift, DriftReport, Performance
+from rankloop.drift.report import Cause, ColumnDrift, DriftReport, Performance
 
 __all__ = ["causes_table", "columns_table", "facts", "performance_table", "share"]
 

@@ -2,6 +2,7 @@
 
 from rankloop.bundle.bundle import Bundle, Parts
 from rankloop.bundle.manifest import Manifest, verify
+from rankloop.bundle.reference import Reference
 from rankloop.bundle.transplant import transplant
 
-__all__ = ["Bundle", "Manifest", "Parts", "transplant", "verify"]
+__all__ = ["Bundle", "Manifest", "Parts", "Reference", "transplant", "verify"]

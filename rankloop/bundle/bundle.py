@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from rankloop.bundle.manifest import FORMAT, Manifest, content_id, fingerprint, verify
+from rankloop.bundle.reference import Reference
 from rankloop.contracts import Columns
 from rankloop.errors import BundleError
 from rankloop.features import Assembler, FeatureStore
@@ -128,11 +129,14 @@ class Bundle:
         surfaces: tuple[str, ...],
         numbers: Mapping[str, float],
         lineage: Mapping[str, Any],
+        reference: Reference | None = None,
     ) -> Manifest:
         """Writes a bundle aside and renames it into place; an existing folder is replaced whole."""
         target = Path(folder)
         with _aside(target) as root:
             parts.write(root)
+            if reference is not None:
+                reference.write(root)
             files = {str(file.relative_to(root)): fingerprint(file) for file in sorted(root.rglob("*")) if file.is_file()}
             manifest = Manifest(
                 format=FORMAT,

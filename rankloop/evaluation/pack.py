@@ -10,12 +10,13 @@ from rankloop.bundle import Bundle, Manifest
 from rankloop.contracts import Columns, Tables
 from rankloop.evaluation.run import CANDIDATE, Inputs
 from rankloop.training import bundle_parts
+from rankloop.watch.making import make_reference
 
 __all__ = ["pack"]
 
 
 def pack(inputs: Inputs, evaluation: Path, folder: Path, *, lineage: Mapping[str, Any], created_at: datetime) -> Manifest:
-    """Writes the bundle of a candidate, with the numbers it was measured at.
+    """Writes the bundle of a candidate, with the numbers it was measured at and the reference of what it learned from.
 
     Args:
         inputs: what the candidate is made of.
@@ -31,6 +32,7 @@ def pack(inputs: Inputs, evaluation: Path, folder: Path, *, lineage: Mapping[str
         "recipe": inputs.recipe.to_mapping(),
         "test_from": inputs.fits.split.test_from.isoformat(),
     }
+    split = inputs.fits.split
     surfaces = inputs.tables.impressions[Columns.SURFACE].unique().sort().to_list()
     return Bundle.write(
         bundle_parts(inputs.tables, inputs.store, inputs.fits, inputs.ranker, inputs.recipe),
@@ -40,6 +42,7 @@ def pack(inputs: Inputs, evaluation: Path, folder: Path, *, lineage: Mapping[str
         surfaces=tuple(surfaces),
         numbers={name: value for name, value in numbers.items() if value == value},  # NaN has no place in a record
         lineage={**lineage, **made_from},
+        reference=make_reference(inputs.tables, inputs.candidate(), split.training_from, split.test_from, split.end),
     )
 
 

@@ -73,7 +73,12 @@ def read(path: str, mapping: str) -> Frames:
 
 
 def read_log(
-    log: str, *, since: datetime | None = None, until: datetime | None = None, key: bytes | None = None
+    log: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    key: bytes | None = None,
+    whole: bool = False,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The log's impressions and outcomes in contract columns, each once, oldest first.
 
@@ -86,6 +91,7 @@ def read_log(
         since: rows from this moment on.
         until: rows before this moment.
         key: the erasure key; needed once somebody was erased.
+        whole: impressions with all that the log has of them, score, source and fallback among it.
 
     Raises:
         SourceError: the log cannot be read, or it names erased people and the key is not the one it was written with.
@@ -108,7 +114,7 @@ def read_log(
     )
     done = done.join(shown.select(*pair, **{_SHOWN: pl.lit(True)}), on=pair, how="left", maintain_order="left")
     done = done.with_columns(pl.when(pl.col(_SHOWN)).then(pl.col(Columns.REQUEST_ID)).alias(Columns.REQUEST_ID))
-    return _in_contract("impressions", shown), _in_contract("outcomes", done)
+    return shown if whole else _in_contract("impressions", shown), _in_contract("outcomes", done)
 
 
 def erasures(log: str) -> dict[str, dict[str, int]]:

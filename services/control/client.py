@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import ApiError, DataError, Unavailable
 from services.control.wire import (
     CanaryList,

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import Missing
 from services.control.database import Database, database_url, open_database
 from services.control.database.drift import DriftRow, add_drift_report, drift_report, drift_reports

@@ -3,7 +3,7 @@
 from typing import Final
 
 from rankloop.contracts import SURFACES
-from rankloop.drift import VERDICTS, Cause, DriftReport
+from rankloop.drift.report import VERDICTS, Cause, DriftReport
 from services.auth import Scope
 from services.control.describing import LIMIT, MOMENT, changes, in_path, in_query, shows
 from services.control.moments import moment

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from sqlalchemy import make_url, select
 
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import ControlError
 from services.control import database as db
 from services.control.database import tables

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from rankloop.drift import DriftReport
+from rankloop.drift.report import DriftReport
 from rankloop.errors import Conflict, Missing
 from services.control.database import tables
 from services.control.database.events import record

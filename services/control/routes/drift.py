@@ -6,7 +6,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 
 from rankloop.contracts import SURFACES
-from rankloop.drift import VERDICTS, DriftReport
+from rankloop.drift.report import VERDICTS, DriftReport
 from rankloop.errors import DataError
 from services.auth import Scope
 from services.control.answering import MOST, body, choice, name_in_path, number, text, when, who, worked

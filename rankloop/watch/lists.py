@@ -1,0 +1,74 @@
+"""Lists as rows: what each item was ranked by, as a service logged it, or as the release would rank now."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from rankloop.contracts import Columns, Tables
+from rankloop.recommender import Recommender
+from rankloop.request import Request
+
+__all__ = ["LENGTH", "logged_lists", "made_lists", "requests_of"]
+
+LENGTH: Final = 10
+"""Items of a list that is made to be looked at."""
+
+
+def logged_lists(shown: pl.DataFrame, features: Sequence[str], release_id: str) -> pl.DataFrame:
+    """The items of lists that a release showed, with what they were ranked by.
+
+    Args:
+        shown: impressions as the log has them, or as the contract has them (then without score, source and fallback).
+        features: the release's, in order.
+        release_id: whose lists; those of others were ranked by other features.
+
+    Returns:
+        A column a feature (null where it was undefined), `score`, `source` and `fallback` where they are logged, `user_id`, `ts`.
+        Items that were not ranked have no row.
+    """
+    wide = pl.col(Columns.FEATURES).list.len() == len(features)
+    own = shown.filter((pl.col(Columns.RELEASE_ID) == release_id) & wide)
+    told = [name for name in (Columns.SCORE, Columns.SOURCE, Columns.FALLBACK) if name in own.columns]
+    values = own[Columns.FEATURES].list.to_array(len(features)).to_numpy() if own.height else np.empty((0, len(features)))
+    return _rows(values, features, own.select(*told, Columns.USER_ID, Columns.TS))
+
+
+def made_lists(recommender: Recommender, requests: Sequence[Request]) -> pl.DataFrame:
+    """The first places of the lists that a release would show for these requests, in the form of `logged_lists`."""
+    ranked = [recommender.recommend(request, LENGTH) for request in requests]
+    sizes = np.array([len(own.items) for own in ranked], np.int64)
+    names = recommender.assembler.names
+    values = np.concatenate([np.empty((0, len(names)), np.float32), *(own.features for own in ranked)])
+    asked = [request for request, size in zip(requests, sizes, strict=True) for _ in range(size)]
+    rows = pl.DataFrame(
+        {
+            Columns.SCORE: np.concatenate([np.empty(0, np.float32), *(own.scores for own in ranked)]),
+            Columns.SOURCE: [source for own in ranked for source in own.sources],
+            Columns.USER_ID: [request.user_id for request in asked],
+            Columns.TS: [request.ts for request in asked],
+        },
+        schema_overrides={Columns.SOURCE: pl.String, Columns.USER_ID: pl.String, Columns.TS: pl.Datetime("us", "UTC")},
+    )
+    return _rows(values, names, rows)
+
+
+def requests_of(
+    tables: Tables, surface: str, since: datetime, until: datetime, *, most: int, rng: np.random.Generator
+) -> list[Request]:
+    """A sample of the requests of `[since, until)`, in order of time."""
+    inside = (pl.col(Columns.TS) >= since) & (pl.col(Columns.TS) < until) & (pl.col(Columns.SURFACE) == surface)
+    asked = tables.impressions.filter(inside).sort(Columns.TS, Columns.REQUEST_ID)
+    first = asked.unique(Columns.REQUEST_ID, keep="first", maintain_order=True)
+    chosen = first[np.sort(rng.choice(first.height, min(most, first.height), replace=False))]
+    columns = (Columns.USER_ID, Columns.SURFACE, Columns.TS, Columns.QUERY)
+    return [
+        Request(user_id=user, surface=place, ts=ts, query=query) for user, place, ts, query in chosen.select(columns).iter_rows()
+    ]
+
+
+def _rows(values: np.ndarray, names: Sequence[str], more: pl.DataFrame) -> pl.DataFrame:
+    frame = pl.DataFrame({name: np.ascontiguousarray(values[:, place]) for place, name in enumerate(names)})
+    return frame.with_columns(pl.all().fill_nan(None)).hstack(more)

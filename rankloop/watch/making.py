@@ -1,0 +1,65 @@
+"""The reference of a release: made once, where the release is packed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from rankloop.bundle.reference import Reference
+from rankloop.contracts import Columns, Tables
+from rankloop.drift import profile
+from rankloop.recommender import Recommender
+from rankloop.watch.lists import made_lists, requests_of
+from rankloop.watch.relations import LISTS, UNITS, charted, columns_of, raw_rows
+from rankloop.watch.sampling import stratified
+
+__all__ = ["REQUESTS", "make_reference"]
+
+REQUESTS: Final = 1_500
+"""Requests whose lists are made, a surface."""
+
+_SHARED: Final = ("items", "users", "outcomes")
+_FEW: Final = 2_000
+"""Rows of a table in the windows, below which all its rows until their end are the reference."""
+
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def make_reference(tables: Tables, release: Recommender, since: datetime, tested_from: datetime, until: datetime) -> Reference:
+    """Counts what a release learned from.
+
+    Items, users and outcomes are those of all its training and test windows, or of all time where those are few; requests and
+    lists those of the test window, the newest. Lists are what the release itself would have shown there: what people were shown
+    then was another release's choice, and would differ from what this one shows for that reason alone.
+
+    Args:
+        tables: the contract tables it was made of.
+        release: as it would serve, with the features of every moment.
+        since: where its training window begins.
+        tested_from: where its test window begins.
+        until: where that ends.
+    """
+    profiles, samples, hours = {}, {}, {}
+    for name, relation, rows in _relations(tables, release, since, tested_from, until):
+        columns = columns_of(relation, rows, release.assembler.names)
+        profiles[name] = profile(rows, columns, unit=UNITS.get(relation) if rows.height else None)
+        samples[name] = charted(relation, stratified(rows))
+        if relation != LISTS and rows.height:
+            first: datetime = rows[Columns.TS].min()  # type: ignore[assignment]
+            hours[name] = (until - first).total_seconds() / 3600
+    return Reference(since, until, profiles, samples, hours)
+
+
+def _relations(
+    tables: Tables, release: Recommender, since: datetime, tested_from: datetime, until: datetime
+) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Each profile's name, its relation and its rows."""
+    surfaces = tables.impressions[Columns.SURFACE].unique().sort().to_list()
+    shared, all_time = (raw_rows(tables, "", start, until) for start in (since, _BEGINNING))
+    yield from ((name, name, shared[name] if shared[name].height >= _FEW else all_time[name]) for name in _SHARED)
+    for place, surface in enumerate(surfaces):
+        yield f"requests-{surface}", "requests", raw_rows(tables, surface, tested_from, until)["requests"]
+        asked = requests_of(tables, surface, tested_from, until, most=REQUESTS, rng=np.random.default_rng([17, place]))
+        yield f"{LISTS}-{surface}", LISTS, made_lists(release, asked)
