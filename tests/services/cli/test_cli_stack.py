@@ -79,6 +79,13 @@ def test_up_says_what_serves(rankloop: Rankloop, found: Callable[..., None], rel
     assert says in rankloop("up").output
 
 
+@pytest.mark.parametrize("command", ["up", "status"])
+@pytest.mark.parametrize("watched", ["watched by Prometheus on 9090 and Alertmanager on 9093", "not watched: install [them]"])
+def test_who_watches_is_said_plainly(rankloop: Rankloop, found: Callable[..., None], command: str, watched: str) -> None:
+    found(running(watched=watched))
+    assert watched in rankloop(command).output.splitlines()
+
+
 def test_down_twice_is_no_error(rankloop: Rankloop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the stack is down already" in rankloop("down").output
     monkeypatch.setattr(stack, "down", lambda settings, say: 7)

@@ -23,6 +23,7 @@ from services.settings import Settings
 from services.stack.place import Place
 from services.stack.ports import needed
 from services.stack.reaper import own_processes
+from services.stack.watchers import Binaries
 from tests.services.conftest import Release
 from tests.services.edge.conftest import until
 
@@ -93,6 +94,13 @@ def test_the_stack_is_up_without_a_release(world: World) -> None:
     assert (roles.count("collector"), roles.count("shadow worker")) == (2, 0)
     assert world.settings.serve_port in world.process("haproxy").ports
     assert [own.name for own in status.slots] == ["blue", "green"]
+    if Binaries.found().missing:
+        assert status.watched.startswith("not watched: install ")
+    else:
+        assert {"prometheus", "alertmanager"} <= set(roles)
+        assert status.watched.startswith(f"watched by Prometheus on {world.settings.prometheus_port} and Alertmanager on ")
+        prometheus = status.urls["Prometheus"]
+        until(lambda: httpx.get(f"{prometheus}/api/v1/rules").json()["data"]["groups"] != [], "its rules are read")
     edges = {port for own in status.processes if own.role == "edge" for port in own.ports}
     assert edges == {world.settings.http_port, world.settings.edge_metrics_port, world.settings.inner_port + 11}
 
