@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
+from threading import RLock
 from typing import Any, Final
 
 import matplotlib
@@ -45,10 +46,13 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.constrained_layout.use": True,
 }
 
+_DRAWING: Final = RLock()
+"""One figure at a time: matplotlib's settings are the process's, and pages are drawn in threads."""
+
 
 @contextmanager
 def figure(name: str, width: float, height: float, colours: Mapping[str, str] = COLOURS) -> Iterator[Figure]:
-    """A blank figure of a size in inches, in the page's style; no window, no global state, same bytes every time.
+    """A blank figure of a size in inches, in the page's style; no window, one thread at a time, same bytes every time.
 
     Args:
         name: salts the ids within the SVG.
@@ -56,7 +60,7 @@ def figure(name: str, width: float, height: float, colours: Mapping[str, str] = 
         height: in inches.
         colours: the page's, to be named by `svg`; or a `palette`, for what has no page around it.
     """
-    with matplotlib.rc_context({**_STYLE, **_coloured(colours), "svg.hashsalt": name}):
+    with _DRAWING, matplotlib.rc_context({**_STYLE, **_coloured(colours), "svg.hashsalt": name}):
         drawn = Figure(figsize=(width, height), facecolor=colours["page"])
         FigureCanvasSVG(drawn)
         yield drawn
@@ -103,7 +107,7 @@ def plain_axes(drawn: Figure, grid: str = "both") -> Axes:
 
 def svg(drawn: Figure, name: str, title: str) -> str:
     """The figure as an inline `<svg>`: ids of its own, colours of the page, a title for those who cannot see it."""
-    with matplotlib.rc_context({**_STYLE, **_coloured(COLOURS), "svg.hashsalt": name}):
+    with _DRAWING, matplotlib.rc_context({**_STYLE, **_coloured(COLOURS), "svg.hashsalt": name}):
         buffer = io.StringIO()
         drawn.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()

@@ -1,5 +1,6 @@
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -151,3 +152,11 @@ def test_of_many_bins_those_that_moved_most_are_shown_and_the_rest_is_one():
 
 def test_a_column_without_bins_has_no_chart():
     assert bins_svg(ColumnDrift(name="x", kind="text", table="items", verdict="stable"), "bins-0") is None
+
+
+def test_charts_that_are_drawn_at_once_are_those_that_are_drawn_alone():
+    one = chart(line("whole", [1.0, 2.0, 3.0]))
+    alone = chart_svg(one), chart_png(one, dark=True)
+    with ThreadPoolExecutor(8) as pool:
+        drawn = [pool.submit(*((chart_svg, one) if at % 2 else (lambda: chart_png(one, dark=True),))) for at in range(12)]
+        assert {own.result() for own in drawn} == set(alone)
