@@ -1,5 +1,9 @@
 """What every receiver of notices is, and how an answer over HTTP is judged."""
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -91,7 +95,7 @@ def posted(name: str, url: str, body: Any, *, hidden: str = "", headers: dict[st
         NotSent: no answer, 429 or 5xx.
     """
     try:
-        with httpx.Client(timeout=_SECONDS, trust_env=True, follow_redirects=False) as client:
+        with _unlogged(), httpx.Client(timeout=_SECONDS, trust_env=True, follow_redirects=False) as client:
             answer = client.post(url, json=body, headers=headers)
     except httpx.InvalidURL:
         raise Refused(f"{name}: the address of the settings is none; give one that begins with https://") from None
@@ -106,6 +110,21 @@ def posted(name: str, url: str, body: Any, *, hidden: str = "", headers: dict[st
     if answer.status_code < 500 and answer.status_code not in _AGAIN:
         raise Refused(told)
     raise NotSent(told, _seconds(answer.headers.get("retry-after", "")))
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keeps this thread's addresses out of httpx's own log, which has each of them."""
+    logger, own = logging.getLogger("httpx"), threading.get_ident()
+
+    def others(record: logging.LogRecord) -> bool:
+        return record.thread != own
+
+    logger.addFilter(others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(others)
 
 
 def _seconds(text: str) -> float | None:
