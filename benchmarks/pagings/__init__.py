@@ -1,0 +1,1 @@
+"""What paging costs and how soon it comes, measured in parts."""
