@@ -123,7 +123,7 @@ _RANKING: Final = Row(
             (
                 Target(
                     'sum by (outcome) (rate(rankloop_answers_total{surface=~"$surface",slot=~"$slot",outcome!="whole"}'
-                    f"[$__rate_interval])) / ignoring(outcome) group_left sum(rate({_ANSWERS}[$__rate_interval]))",
+                    f"[$__rate_interval])) / ignoring(outcome) group_left () sum(rate({_ANSWERS}[$__rate_interval]))",
                     "{{outcome}}",
                 ),
             ),

@@ -115,7 +115,7 @@ _LISTS: Final = Row(
             (
                 Target(
                     f"sum by (source) (rate(rankloop_answered_items_total{{{_HERE}}}{_RATE}))"
-                    f" / ignoring(source) group_left sum(rate(rankloop_answered_items_total{{{_HERE}}}{_RATE}))",
+                    f" / ignoring(source) group_left () sum(rate(rankloop_answered_items_total{{{_HERE}}}{_RATE}))",
                     "{{source}}",
                 ),
             ),
@@ -130,7 +130,7 @@ _LISTS: Final = Row(
                 Target(
                     "sum by (release_id, kind)"
                     ' (rate(rankloop_release_outcomes_total{surface=~"$surface",release_id=~"$release"}[30m]))'
-                    " / ignoring(kind) group_left sum by (release_id)"
+                    " / ignoring(kind) group_left () sum by (release_id)"
                     ' (rate(rankloop_release_lists_total{surface=~"$surface",release_id=~"$release"}[30m]))',
                     "{{release_id}} {{kind}}",
                 ),
