@@ -208,7 +208,7 @@ SERIES: Final[dict[str, Series]] = {
         2 * 20 * 6,
     ),
     "rankloop_tally_latency_lists": Series(
-        "gauge", "Lists of the phase for which the engine took at most so many seconds.", ("slot", "le"), 2 * 40
+        "gauge", "Lists of the phase for which the engine took at most so many seconds.", ("slot", "le"), 2 * 200
     ),
     "rankloop_tally_coverage_items": Series(
         "gauge",
