@@ -14,18 +14,18 @@ from monitoring.metrics.series import OTHER, SERIES, Series
 
 __all__ = ["Families"]
 
-_FOLDED: Final = "rankloop_folded_labels_total"
+_SURPLUS: Final = "rankloop_surplus_labels_total"
 _Family = TypeVar("_Family", Counter, Gauge, Histogram)
 
 
 class _Bounded:
-    """What every family of ours does beyond the library's: `labels` folds what is too much into `other`.
+    """What every family of ours does beyond the library's: `labels` puts what is too much under `other`.
 
     Samples named `_created`, which no query uses and which would double the counters, are left out.
     """
 
     most = 0
-    on_folded: Callable[[], None]
+    on_surplus: Callable[[], None]
 
     def labels(self, *values: Any, **named: Any) -> Any:
         """The child for these labels, or the one that stands for all that came too late."""
@@ -36,7 +36,7 @@ class _Bounded:
         names: tuple[str, ...] = self._labelnames  # type: ignore[attr-defined]
         asked = tuple(str(named[name]) for name in names) if named else tuple(map(str, values))
         if asked not in known and len(known) >= self.most:
-            self.on_folded()
+            self.on_surplus()
             asked = (OTHER,) * len(names)
         return super().labels(*asked)  # type: ignore[misc]
 
@@ -76,7 +76,7 @@ class Families:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.folded: Counter = self._made(_Counter, _FOLDED)
+        self.surplus: Counter = self._made(_Counter, _SURPLUS)
 
     def counter(self, name: str) -> Counter:
         """The counter of that name."""
@@ -94,5 +94,5 @@ class Families:
         declared: Series = SERIES[name]
         family = kind(name, declared.help, declared.labels, registry=self.registry, **rest)
         family.most = declared.most
-        family.on_folded = lambda: self.folded.labels(name).inc()
+        family.on_surplus = lambda: self.surplus.labels(name).inc()
         return family

@@ -64,7 +64,7 @@ _SCORES: Final = (-10.0, -5.0, -2.5, -1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.
 
 SERIES: Final[dict[str, Series]] = {
     # every process
-    "rankloop_folded_labels_total": Series(
+    "rankloop_surplus_labels_total": Series(
         "counter",
         "Times a combination of labels was counted under 'other', because its series had as many as are declared.",
         ("series",),
