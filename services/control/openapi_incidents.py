@@ -106,5 +106,19 @@ INCIDENTS: Final[tuple[Operation, ...]] = (
         parameters=in_path("incident_id"),
         media="text/html",
     ),
+    Operation(
+        "get",
+        "/v1/incidents/{incident_id}/charts/{name}",
+        "One chart of an incident, for mail and chat, such as `latency`.",
+        None,
+        problems={422: "A value breaks a rule; the detail names it.", 404: "There is none of that name, or nothing to draw."},
+        name="incident_chart",
+        scope=Scope.READ,
+        parameters=(
+            *in_path("incident_id", "name"),
+            in_query("ground", {"type": "string", "enum": ["light", "dark"]}, "Behind it."),
+        ),
+        media="image/png",
+    ),
 )
 """Every route about alerts and incidents."""

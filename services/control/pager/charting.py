@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from monitoring.charts import Chart, Line, Mark
-from rankloop.errors import DataError
+from rankloop.errors import DataError, Missing
 from services.control.pager.asking import Found, Prometheus
 from services.control.pager.wanted import WANTED, Wanted
 from services.control.wire_incidents import IncidentShown
@@ -34,7 +34,7 @@ class Charts(NamedTuple):
     missing: tuple[str, ...] = ()
 
 
-def charts_of(shown: IncidentShown, url: str, at: float, *, scrape_seconds: float = 15.0) -> Charts:
+def charts_of(shown: IncidentShown, url: str, at: float, *, scrape_seconds: float = 15.0, only: str = "") -> Charts:
     """The charts of an incident; what cannot be had is said, and stops nothing.
 
     Args:
@@ -42,7 +42,14 @@ def charts_of(shown: IncidentShown, url: str, at: float, *, scrape_seconds: floa
         url: Prometheus'; empty: nothing is watched.
         at: the present moment, Unix seconds.
         scrape_seconds: how often Prometheus reads.
+        only: the name of the one chart that is wanted; empty: those of the incident's page.
+
+    Raises:
+        Missing: there is no chart of that name.
     """
+    wanted_now = [wanted for wanted in WANTED if wanted.name == only] if only else _chosen({shown.cause, shown.component})
+    if not wanted_now:
+        raise Missing(f"there is no chart {only[:64]!r}; there are {', '.join(wanted.name for wanted in WANTED)}")
     if not url:
         return Charts((), ("Not watched: no Prometheus is set, so there are no series to draw.",))
     start, until = span(shown, at)
@@ -51,7 +58,7 @@ def charts_of(shown: IncidentShown, url: str, at: float, *, scrape_seconds: floa
     try:
         with Prometheus(url) as prometheus:
             step = prometheus.step(start, until, scrape_seconds)
-            for wanted in _chosen({shown.cause, shown.component}):
+            for wanted in wanted_now:
                 lines = tuple(_lines(prometheus, wanted, shown.surface, (start, until, step), 4 * scrape_seconds))
                 chart = Chart(wanted.name, wanted.title, wanted.unit, lines, start, until, marks_of(shown))
                 (unseen if chart.empty else drawn).append(chart)

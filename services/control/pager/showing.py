@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import select
 
 from rankloop.drift.report import DriftReport
+from rankloop.errors import Missing
 from services.control.database import Database, Event, Incident, Notice, events, incident, incidents, notices, tables
 from services.control.pager.writing import links_of
 from services.control.plane import now
 from services.control.wire import EventShown
 from services.control.wire_incidents import IncidentList, IncidentShown, NoticeShown
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from services.control.pager.charting import Charts
 
 __all__ = ["Incidents"]
 
@@ -59,14 +63,31 @@ class Incidents:
         Raises:
             Missing: there is none of that name.
         """
-        from services.control.pager.charting import charts_of
         from services.control.pager.page import incident_page  # matplotlib is loaded for a page alone
 
         at, shown = self._clock(), self.incident(incident_id)
         own, _, _ = self.whole(incident_id)
+        return incident_page(shown, self._charts(shown, at), at=at, links=links_of(own, self._settings), drift=self._drift(own))
+
+    def chart(self, incident_id: str, name: str, *, dark: bool = False) -> bytes:
+        """One chart of an incident as PNG, for mail and chat.
+
+        Raises:
+            Missing: there is no such incident or chart, or Prometheus has no value for it.
+        """
+        from monitoring.charts import chart_png  # matplotlib is loaded for a picture alone
+
+        charts = self._charts(self.incident(incident_id), self._clock(), only=name)
+        drawn = chart_png(charts.drawn[0], dark=dark) if charts.drawn else None
+        if drawn is None:
+            raise Missing(f"chart {name} of {incident_id} cannot be drawn: {' '.join(charts.missing)}")
+        return drawn
+
+    def _charts(self, shown: IncidentShown, at: datetime, *, only: str = "") -> "Charts":
+        from services.control.pager.charting import charts_of
+
         url = self._settings.prometheus_url or f"http://127.0.0.1:{self._settings.prometheus_port}"
-        charts = charts_of(shown, url, at.timestamp(), scrape_seconds=self._settings.scrape_seconds)
-        return incident_page(shown, charts, at=at, links=links_of(own, self._settings), drift=self._drift(own))
+        return charts_of(shown, url, at.timestamp(), scrape_seconds=self._settings.scrape_seconds, only=only)
 
     def _drift(self, own: Incident) -> DriftReport | None:
         """The report of drift that an incident's context was found in; None where it was not, or is gone."""

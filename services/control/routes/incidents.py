@@ -16,6 +16,7 @@ from services.http import Asked
 __all__ = ["INCIDENTS"]
 
 _STATUSES: Final = ("open", "firing", "acknowledged", "quiet", "resolved")
+_GROUNDS: Final = ("light", "dark")
 _SAFE: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "X-Content-Type-Options": "nosniff",
@@ -83,6 +84,14 @@ async def _page(request: Asked) -> Response[bytes]:
     return Response(page.encode(), media_type="text/html; charset=utf-8", headers=_SAFE)
 
 
+@get("/v1/incidents/{incident_id:str}/charts/{name:str}", scope=Scope.READ)
+async def _chart(request: Asked) -> Response[bytes]:
+    incident_id, name = name_in_path(request, "incident_id"), name_in_path(request, "name")
+    dark = choice(request, "ground", _GROUNDS) == "dark"
+    drawn = await worked(request, lambda: request.app.state.incidents.chart(incident_id, name, dark=dark))
+    return Response(drawn, media_type="image/png", headers=_SAFE)
+
+
 async def _changed(request: Asked, change: Any) -> IncidentShown:
     incident_id, state = name_in_path(request, "incident_id"), request.app.state
 
@@ -94,5 +103,5 @@ async def _changed(request: Asked, change: Any) -> IncidentShown:
     return await worked(request, work)
 
 
-INCIDENTS: Final = (_alerts, _list, _show, _acknowledge, _silence, _resolve, _note, _page)
+INCIDENTS: Final = (_alerts, _list, _show, _acknowledge, _silence, _resolve, _note, _page, _chart)
 """The handlers."""

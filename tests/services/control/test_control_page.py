@@ -178,6 +178,11 @@ def test_the_page_of_the_record_has_the_charts_in_it(url, database):
     assert read.tags.count("svg") == 5
     assert "https://docs.example/docs/runbook.md#errorburst" in read.links
     assert "I look at it" in read.text
+    assert Incidents(database, settings, clock=lambda: NOW).chart(known.incident_id, "latency").startswith(b"\x89PNG")
+    with pytest.raises(Missing, match="Prometheus has no values in this time of: the canary's share"):
+        Incidents(database, settings, clock=lambda: NOW).chart(known.incident_id, "share")
+    with pytest.raises(Missing, match="there is no chart 'nothing'; there are replicas, "):
+        Incidents(database, settings).chart(known.incident_id, "nothing")
     with pytest.raises(Missing):
         Incidents(database, settings).page("inc-none")
 
