@@ -61,8 +61,10 @@ class Fault(NamedTuple):
 
 
 def fault(pair: Pair, policy: DriftPolicy) -> Fault | None:
-    """The first fault that is found, the plainest first: missing values, one value, a unit, labels."""
-    return _nulls(pair, policy) or _constant(pair) or _unit(pair, policy) or _labels(pair, policy)
+    """The first fault that is found, the plainest first: one value, missing values, a unit, labels."""
+    if (pair.window.filled - pair.window.odd) * pair.window_worth < policy.min_rows:
+        return _nulls(pair, policy)
+    return _constant(pair) or _nulls(pair, policy) or _unit(pair, policy) or _labels(pair, policy)
 
 
 def missing(column: ColumnProfile, rows: int) -> float:
