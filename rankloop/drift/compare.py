@@ -146,7 +146,7 @@ def _verdict(found: _Found | None, wrong: Fault | None, p: float, known: bool, p
 
 
 def _measures(found: _Found | None) -> dict[str, float]:
-    return {name: value for name, value in found.distance._asdict().items() if name != "p" and isfinite(value)} if found else {}
+    return {name: float(value) for name, value in found.distance._asdict().items() if name != "p" and isfinite(value)} if found else {}
 
 
 def _shares(pair: Pair, found: _Found | None) -> Shares:
