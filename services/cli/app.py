@@ -14,6 +14,7 @@ from services.cli import (
     demo,
     experiments,
     history,
+    incidents,
     pipeline,
     release,
     releases,
@@ -65,6 +66,7 @@ app.command(rich_help_panel="Releases")(scoreboard.scoreboard)
 app.command(rich_help_panel="The stack")(stack.up)
 app.command(rich_help_panel="The stack")(stack.status)
 app.command(rich_help_panel="The stack")(alerts.alerts)
+app.add_typer(incidents.app, name="incidents", rich_help_panel="The stack")
 app.command(rich_help_panel="The stack")(stack.logs)
 app.command(rich_help_panel="The stack")(stack.down)
 app.command(rich_help_panel="The stack")(stack.reload)

@@ -96,7 +96,7 @@ def message(known: Incident, kind: NoticeKind, settings: Settings, at: datetime,
         kind=kind,
         severity=known.severity,
         title=title(known),
-        state=said or _state(known, at),
+        state=said or _state(known),
         cause=known.cause,
         component=known.component,
         surface=known.surface,
@@ -160,10 +160,10 @@ def plain(own: Message) -> str:
     return "\n".join([*rows, "", *(f"{link.name}: {link.href}" for link in own.links), ""])
 
 
-def _state(known: Incident, at: datetime) -> str:
+def _state(known: Incident) -> str:
     count = len(known.firing())
     alerts = f"{count} alert{'s fire' if count != 1 else ' fires'}"
-    return f"{known.status}: {alerts}, since {local(known.since)}, {between(known.since, at)} ago"
+    return f"{known.status}: {alerts}"
 
 
 def _lines(known: Incident, at: datetime) -> Iterator[Line]:

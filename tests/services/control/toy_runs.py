@@ -18,6 +18,7 @@ from monitoring.progress import EVENTS
 from services.auth import Tokens
 from services.control.app import build_control
 from services.control.database import Database, Run, events, open_database
+from services.control.pager import Incidents, Pager
 from services.control.runs import AlertPolicy, LocalLauncher, Runs, Triggers
 from services.control.views import Views
 from services.settings import Settings
@@ -183,8 +184,8 @@ class Served(Place):
             commands=nothing,
             runs=self.runs,
             triggers=self.triggers,
-            pager=nothing,
-            incidents=nothing,
+            pager=Pager(self.database, self.settings, [], triggers=self.triggers, commands=nothing),
+            incidents=Incidents(self.database, self.settings),
             edges=nothing,
             server=nothing,
             readiness=nothing,
