@@ -15,7 +15,8 @@ from rankloop.bundle import Bundle, transplant
 from rankloop.bundle.reference import Reference
 from rankloop.contracts import Columns, Tables
 from rankloop.drift import DriftPolicy, Profile, profile
-from rankloop.drift.report import ColumnDrift
+from rankloop.drift.performance import Period, estimated
+from rankloop.drift.report import ColumnDrift, Performance
 from rankloop.files import write_aside
 from rankloop.sources import event_log
 from rankloop.vocabulary import Vocabulary
@@ -29,7 +30,8 @@ __all__ = ["Asked", "Compared", "compare_window"]
 
 Say = Callable[[str], None]
 _WEEK: Final = timedelta(days=7)
-_PARTS: Final = 24
+_PARTS: Final = 8
+_LEARNED: Final = timedelta(days=14)
 _RECORD: Final = "compared.json"
 
 
@@ -81,6 +83,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     reference_rows: dict[str, int] = {}
     columns: tuple[ColumnDrift, ...] = ()
     parts: tuple[Part, ...] = ()
+    estimates: tuple[Performance, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def compare_window(tables: Tables, bundle: Path, asked: Asked, policy: DriftPoli
     rows = {name: frame.height for name, frame in watch.now.items()}
     facts |= {"reference_from": reference.since, "reference_until": reference.until, "rows": rows, "columns": columns}
     facts["reference_rows"] = {name: own.rows for name, own in watch.profiles.items()}
-    record = _Record(**facts, parts=tuple(watch.parts(columns)))
+    record = _Record(**facts, parts=tuple(watch.parts(columns)), estimates=watch.estimates())
     samples = [reference.samples[watch.name(name)] for name in watch.profiles]
     shown = [charted(name, stratified(watch.now[name])) for name in watch.profiles]
     return Compared(record, _side_by_side(samples), _side_by_side(shown))
@@ -182,7 +185,7 @@ class _Watch:
         """The release's lists, by the log or made again."""
         manifest, surface = self.release.manifest, self.asked.surface
         shown = self.shown(since, until).filter(pl.col(Columns.SURFACE) == surface)
-        if shown[Columns.FEATURES].list.len().fill_null(0).any():
+        if (shown[Columns.FEATURES].list.len().fill_null(0) > 0).any():
             return logged_lists(shown, manifest.features, manifest.release_id)
         asked = requests_of(self.tables, surface, since, until, most=REQUESTS, rng=np.random.default_rng(23))
         return made_lists(self.again, asked)
@@ -211,6 +214,16 @@ class _Watch:
             expected = self.reference.expected(self.name(name), self.asked.hours)
             yield from judged(reference, now, then, expected, self.policy)
 
+    def estimates(self) -> tuple[Performance, ...]:
+        """What the window's lists should achieve by their scores, against the release's own weeks before, where a log has scores."""
+        asked, release_id = self.asked, self.release.manifest.release_id
+        then = Period(asked.since - _LEARNED, asked.since)
+        if asked.source != "event_log":
+            return ()
+        own = (pl.col(Columns.RELEASE_ID) == release_id) & (pl.col(Columns.SURFACE) == asked.surface)
+        shown = self.shown(then.since, asked.until).filter(own)
+        return estimated(shown, self.tables.outcomes, reference=then, window=Period(asked.since, asked.until))
+
     def parts(self, columns: tuple[ColumnDrift, ...]) -> Iterator[Part]:
         """The window in hours, or days, of the relations in which something changed: since when."""
         changed = {own.name for own in columns if own.verdict in ("broken", "drifted")}
@@ -233,4 +246,4 @@ def _counted(rows: pl.DataFrame, name: str, reference: Profile) -> Profile:
 
 def _side_by_side(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Frames of different lengths as one."""
-    return pl.concat(frames, how="horizontal") if frames else pl.DataFrame()
+    return pl.concat(frames, how="horizontal_extend") if frames else pl.DataFrame()

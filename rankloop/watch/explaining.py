@@ -3,20 +3,21 @@
 import secrets
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+import polars as pl
 
 from rankloop.bundle import Manifest
-from rankloop.contracts import Tables
+from rankloop.contracts import Columns, Tables
 from rankloop.drift.causes import Context, causes, ranked
 from rankloop.drift.lineage import lineage
-from rankloop.drift.report import DriftReport, Verdict, verdict_of
+from rankloop.drift.performance import Period, measured
+from rankloop.drift.report import DriftReport, Performance, Verdict, verdict_of
 from rankloop.features import load_views
 from rankloop.ranking import RANKERS
 from rankloop.watch.comparing import Compared
 
 __all__ = ["explain", "name_of_report"]
-
-_LISTS: Final = "lists"
 
 
 def explain(compared: Compared, tables: Tables, bundle: Path, *, report_id: str, at: datetime) -> DriftReport:
@@ -45,7 +46,7 @@ def explain(compared: Compared, tables: Tables, bundle: Path, *, report_id: str,
     if record.reference_from is None:
         says = f"no reference: {record.release_id} was packed without one, so nothing can be said; the next release has one"
         return DriftReport(**facts, verdict="not enough rows", says=says)
-    context = _context(compared, bundle, report_id)
+    context = _context(compared, tables, bundle, report_id)
     found = causes(record.columns, context)
     columns = ranked(record.columns, context)
     verdict = verdict_of(columns, found)
@@ -70,15 +71,25 @@ def name_of_report(at: datetime) -> str:
     return f"drift-{at:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def _context(compared: Compared, bundle: Path, report_id: str) -> Context:
+def _context(compared: Compared, tables: Tables, bundle: Path, report_id: str) -> Context:
     manifest = Manifest.read(bundle)
     ranker = RANKERS[manifest.ranker].load(bundle / "ranker")
     return Context(
         importance=ranker.importance(),
         lineage=lineage(load_views(bundle / "features" / "views"), manifest.retrievers),
+        performance=(*_measured(compared, tables), *compared.record.estimates),
         parts=[(part.at, part.columns) for part in compared.record.parts],
         report_id=report_id,
     )
+
+
+def _measured(compared: Compared, tables: Tables) -> tuple[Performance, ...]:
+    record = compared.record
+    assert record.reference_from is not None
+    assert record.reference_until is not None
+    shown = tables.impressions.filter(pl.col(Columns.SURFACE) == record.surface)
+    then, window = Period(record.reference_from, record.reference_until), Period(record.since, record.until)
+    return measured(shown, tables.outcomes, reference=then, window=window, now=record.until)
 
 
 def _quiet(verdict: Verdict, rows: dict[str, int]) -> str:

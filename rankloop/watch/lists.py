@@ -17,6 +17,9 @@ LENGTH: Final = 10
 """Items of a list that is made to be looked at."""
 
 
+_NTH: Final = "~nth of the person"
+
+
 def logged_lists(shown: pl.DataFrame, features: Sequence[str], release_id: str) -> pl.DataFrame:
     """The items of lists that a release showed, with what they were ranked by.
 
@@ -58,11 +61,15 @@ def made_lists(recommender: Recommender, requests: Sequence[Request]) -> pl.Data
 def requests_of(
     tables: Tables, surface: str, since: datetime, until: datetime, *, most: int, rng: np.random.Generator
 ) -> list[Request]:
-    """A sample of the requests of `[since, until)`, in order of time."""
+    """A sample of the requests of `[since, until)`, in order of time, of as many people as there are.
+
+    People repeat themselves: the first request of each comes before the second of any.
+    """
     inside = (pl.col(Columns.TS) >= since) & (pl.col(Columns.TS) < until) & (pl.col(Columns.SURFACE) == surface)
     asked = tables.impressions.filter(inside).sort(Columns.TS, Columns.REQUEST_ID)
     first = asked.unique(Columns.REQUEST_ID, keep="first", maintain_order=True)
-    chosen = first[np.sort(rng.choice(first.height, min(most, first.height), replace=False))]
+    drawn = first[rng.permutation(first.height)].with_columns(pl.int_range(pl.len()).over(Columns.USER_ID).alias(_NTH))
+    chosen = drawn.sort(_NTH, maintain_order=True).head(most).sort(Columns.TS, Columns.REQUEST_ID)
     columns = (Columns.USER_ID, Columns.SURFACE, Columns.TS, Columns.QUERY)
     return [
         Request(user_id=user, surface=place, ts=ts, query=query) for user, place, ts, query in chosen.select(columns).iter_rows()

@@ -17,7 +17,7 @@ from rankloop.watch.sampling import stratified
 
 __all__ = ["REQUESTS", "make_reference"]
 
-REQUESTS: Final = 1_500
+REQUESTS: Final = 1_000
 """Requests whose lists are made, a surface."""
 
 _SHARED: Final = ("items", "users", "outcomes")
