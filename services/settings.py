@@ -300,6 +300,9 @@ class Settings(BaseSettings):
     alertmanager_port: Port = 9093
     """TCP port of the stack's own Alertmanager, on the loopback address."""
 
+    alertmanager_url: str = ""
+    """Alertmanager that the pager asks which alerts it still holds; empty: the stack's own, where it runs."""
+
     scrape_seconds: Seconds = 15.0
     """How often Prometheus reads every series and evaluates every rule, seconds."""
 

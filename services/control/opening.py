@@ -22,6 +22,7 @@ from services.control.pager import Incidents, Pager, open_receivers
 from services.control.readout import read_from_log, ripe
 from services.control.runs import Cluster, Runs, open_runs
 from services.control.trying import Try
+from services.control.unheard import Unheard
 from services.control.views import Views
 from services.control.wire import ControlReadiness
 from services.settings import Settings
@@ -54,6 +55,7 @@ class Loops:
         controller: leads or follows.
         runs: the queue; its ticks need the controller's lease.
         pager: sends what is due; its ticks need the lease, too.
+        unheard: finds alerts that ended; the same.
         counting: brought up to date after each round.
         database: closed at the end.
         seconds: between two rounds.
@@ -64,18 +66,20 @@ class Loops:
         controller: Controller,
         runs: Runs,
         pager: Pager,
+        unheard: Unheard,
         counting: Counting,
         database: Database,
         *,
         seconds: float = _TICK_SECONDS,
     ) -> None:
         self._controller, self._runs, self._counting, self._database = controller, runs, counting, database
-        self._pager = pager
+        self._pager, self._unheard = pager, unheard
         self._seconds, self._stopping = seconds, threading.Event()
         self._threads = [
             threading.Thread(target=self._controller.run, args=(self._stopping,), kwargs={"seconds": seconds}, name="releases"),
             threading.Thread(target=self._each, args=(self._runs_round,), name="runs"),
             threading.Thread(target=self._each, args=(self._pager_round,), name="pager"),
+            threading.Thread(target=self._each, args=(self._unheard_round,), name="unheard"),
             threading.Thread(target=self._each, args=(self._count,), name="series"),
         ]
 
@@ -89,6 +93,7 @@ class Loops:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
+        self._unheard.close()
         self._database.close()
 
     def _each(self, work: Callable[[], None]) -> None:
@@ -109,6 +114,10 @@ class Loops:
         lease = self._controller.lease
         if lease is not None:
             self._pager.tick(lease)
+
+    def _unheard_round(self) -> None:
+        if self._controller.lease is not None:
+            self._unheard.tick()
 
     def _count(self) -> None:
         self._counting.update(self._controller.status())
@@ -157,7 +166,8 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         tokens=tokens,
         metrics=metrics,
     )
-    return Opened(app, Loops(controller, runs, pager, Counting(database, metrics, runs.steps), database))
+    unheard = Unheard(database, pager, settings.alertmanager_url or _own_alertmanager(settings))
+    return Opened(app, Loops(controller, runs, pager, unheard, Counting(database, metrics, runs.steps), database))
 
 
 def readiness(controller: Controller, runs: Runs, pager: Pager, database: Database) -> ControlReadiness:
@@ -183,6 +193,11 @@ def _try(settings: Settings) -> Try:
         return warm(url, requests, seconds=_WARM_SECONDS, release_id=own.release_id, token=settings.token)
 
     return tried
+
+
+def _own_alertmanager(settings: Settings) -> str:
+    """The stack's own; empty where it has none, so that no stranger on its port is believed."""
+    return f"http://127.0.0.1:{settings.alertmanager_port}" if settings.watchers == "auto" else ""
 
 
 def _cluster(settings: Settings) -> Cluster | None:
