@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from rankloop.drift.report import ColumnDrift
-from rankloop.report.drawing import COLOURS, figure, palette, plain_axes, png, svg
+from rankloop.report.drawing import COLOURS, DASHES, figure, palette, plain_axes, png, svg
 
 __all__ = ["Chart", "Line", "Mark", "Unit", "bins_svg", "chart_png", "chart_svg", "said"]
 
@@ -22,7 +22,8 @@ _HEIGHT: Final = 2.9
 _MOST_LINES: Final = 8
 _MOST_BINS: Final = 14
 _SERIES: Final = ("candidate", "champion", "baseline", "logged")
-_STROKES: Final = ("-", "--")
+_WIDTHS: Final = (1.8, 0.9)
+"""Of the first four lines and of the next four, whose colours and dashes are the same."""
 _TIMES: Final = ((1.0, 1000.0, "ms"), (600.0, 1.0, "s"), (36_000.0, 1 / 60, "min"), (math.inf, 1 / 3600, "h"))
 _DAYS: Final = ("", "%Y", "%b %Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M")
 """What stands under the axis, where it is divided by years, months, days, hours, minutes, seconds."""
@@ -155,10 +156,10 @@ def _draw(drawn: Figure, chart: Chart, colours: Mapping[str, str]) -> None:
     axes = plain_axes(drawn, "y")
     shown = _shown(chart.lines)
     for at, line in enumerate(shown):
-        colour, stroke = colours[_SERIES[at % len(_SERIES)]], _STROKES[at // len(_SERIES) % len(_STROKES)]
+        role, width = _SERIES[at % len(_SERIES)], _WIDTHS[at // len(_SERIES)]
         moments = [_day(second) for second in line.at]
-        axes.plot(moments, line.values, stroke, color=colour, linewidth=1.7, label=_short(line.label))
-        _lone(axes, moments, line.values, colour)
+        axes.plot(moments, line.values, DASHES[role], color=colours[role], linewidth=width, label=_short(line.label))
+        _lone(axes, moments, line.values, colours[role])
     if chart.limit is not None:
         axes.axhline(chart.limit, color=colours["fail"], linewidth=1, linestyle=(0, (4, 3)))
     axes.set_xlim(_day(chart.start), _day(chart.until))
@@ -169,7 +170,7 @@ def _draw(drawn: Figure, chart: Chart, colours: Mapping[str, str]) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, offset_formats=list(_DAYS)))
     axes.xaxis.get_offset_text().set(fontsize=9, color=colours["muted"])
-    drawn.legend(loc="outside lower left", ncols=min(len(shown), 4), fontsize=9, handlelength=1.6, columnspacing=1.4)
+    drawn.legend(loc="outside lower left", ncols=min(len(shown), 4), fontsize=9, handlelength=2.4, columnspacing=1.4)
 
 
 def _levels(axes: Axes, chart: Chart, shown: Sequence[Line]) -> None:

@@ -60,7 +60,7 @@ def charts_of(shown: IncidentShown, url: str, at: float, *, scrape_seconds: floa
             step = prometheus.step(start, until, scrape_seconds)
             for wanted in wanted_now:
                 lines = tuple(_lines(prometheus, wanted, shown.surface, (start, until, step), 4 * scrape_seconds))
-                chart = Chart(wanted.name, wanted.title, wanted.unit, lines, start, until, marks_of(shown))
+                chart = Chart(wanted.name, wanted.title, wanted.unit, lines, start, until, marks_of(shown), wanted.limit)
                 (unseen if chart.empty else drawn).append(chart)
     except DataError as error:
         return Charts(tuple(drawn), (f"Not watched: {error}.",))

@@ -31,6 +31,7 @@ class Wanted(NamedTuple):
         unit: of its values.
         queries: its series.
         about: causes and components of the incidents that it comes first for; empty: any incident may have it.
+        limit: what the objective allows; None: there is none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Wanted(NamedTuple):
     unit: Unit
     queries: tuple[Query, ...]
     about: tuple[str, ...] = ()
+    limit: float | None = None
 
 
 def _rate(series: str, more: str = "") -> str:
@@ -159,7 +161,7 @@ WANTED: Final = (
     ),
     Wanted(
         "failed",
-        "Share of requests that failed",
+        "Share of requests that failed; 0.1 % may",
         "share",
         (
             Query(
@@ -169,8 +171,9 @@ WANTED: Final = (
             ),
             Query(_share("failed"), "failed in a replica"),
         ),
+        limit=0.001,
     ),
-    Wanted("latency", "How long an answer takes", "seconds", _quantiles("le", "{}")),
+    Wanted("latency", "How long an answer takes; 99 % are to be within 50 ms", "seconds", _quantiles("le", "{}"), limit=0.05),
     Wanted(
         "whole",
         "Share of answers that are not whole",
