@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rankloop.errors import RankloopError
-from services.control.database import Act, Database, Incident, Run, change_incident, events, incident
+from services.control.database import Act, Context, Database, Incident, Run, Session, change_incident, events, incident
 from services.control.pager.receiving import Heard
 from services.control.runs import Triggers
 
-__all__ = ["Acted", "Acting"]
+__all__ = ["ROLL_BACK", "Acted", "Acting", "done_already", "taken_back"]
+
+ROLL_BACK: Final = "roll back"
+"""What is done where a release is taken back."""
+
+_NOT_DONE: Final = "could not be done"
+_BACK: Final = ("rollback", "rollback.wanted", "rollback.direct", "canary.rolled_back", "canary.withdrawn")
 
 
 class Acted(NamedTuple):
@@ -48,31 +54,26 @@ class Acting:
             rolled_back = self._roll_back(heard, known, who)
         except RankloopError as error:
             refused.append(f"roll back: {error}")
-            self._note(known, "roll back", f"could not be done: {error}", who)
+            self._note(known, ROLL_BACK, f"{_NOT_DONE}: {error}", who)
         try:
             runs = self._triggers.answer(heard.sent, who=who, subject=heard.fingerprint)
         except RankloopError as error:
             refused.append(f"run: {error}")
-            self._note(known, "run", f"could not be done: {error}", who)
+            self._note(known, "run", f"{_NOT_DONE}: {error}", who)
         for run in runs:
             self._note(known, "run", f"{run.run_id} is queued", who)
         return Acted(runs, rolled_back, refused)
 
     def _roll_back(self, heard: Heard, known: Incident, who: str) -> str:
-        if self._taken_back(known.since):
-            return ""
+        with self._database.read() as session:
+            if taken_back(session, known.since):  # two causes of one bad release take back one
+                return ""
         why = self._triggers.to_roll_back(heard.sent, who=who, subject=heard.fingerprint)
         if why is None:
             return ""
         said = str(self._commands.rollback(who=who, why=why).said)
-        self._note(known, "roll back", said, who)
+        self._note(known, ROLL_BACK, said, who)
         return said
-
-    def _taken_back(self, since: datetime) -> bool:
-        """Whether a release was taken back since an incident began: two causes of one bad release take back one."""
-        kinds = ("rollback", "rollback.wanted", "rollback.direct", "canary.rolled_back", "canary.aborted")
-        with self._database.read() as session:
-            return any(events(session, kind=kind, since=since, limit=1) for kind in kinds)
 
     def _note(self, known: Incident, act: str, said: str, who: str) -> None:
         now = self._clock()
@@ -82,4 +83,17 @@ class Acting:
                 return
             context = fresh.context
             context.acts.append(Act(now, act, said))
+            if act == ROLL_BACK and not said.startswith(_NOT_DONE):
+                done_already(context)
             change_incident(session, fresh, kind="acted", who=who, why=f"{act}: {said}", at=now, context=context)
+
+
+def taken_back(session: Session, since: datetime) -> bool:
+    """Whether a release was taken back since a moment, by whomever."""
+    return any(events(session, kind=kind, since=since, limit=1) for kind in _BACK)
+
+
+def done_already(context: Context) -> None:
+    """Advises nobody to take a release back that was taken back: that would take back another one."""
+    context.command = "rankloop status"
+    context.because = "a release was taken back since it began; see whether that mends it, and do not do it twice"

@@ -19,7 +19,7 @@ from services.control.database import (
     open_incident,
     open_incidents,
 )
-from services.control.pager.acting import Acting
+from services.control.pager.acting import Acting, done_already, taken_back
 from services.control.pager.enriching import known_of
 from services.control.pager.examples import look_up
 from services.control.pager.merging import described, turned
@@ -38,6 +38,8 @@ log: Final = logging.getLogger("services.control")
 
 _BY_HAND: Final = timedelta(hours=1)
 """An alert of an incident that somebody ended by hand opens no new one within this time."""
+
+_TAKES_BACK: Final = ("rankloop rollback", "rankloop canary abort")
 
 
 class Received(NamedTuple):
@@ -187,6 +189,8 @@ class Pager:
         for own in known:
             if own.looked_at is None:
                 self._look(own, lease)
+            if own.context.command.startswith(_TAKES_BACK):
+                self._advise_anew(own, lease)
             if own.quiet_since is not None and self._clock() - own.quiet_since >= self._settle:
                 self._settled(own, lease)
             elif own.silenced_until is not None and not own.silent(self._clock()):
@@ -265,6 +269,18 @@ class Pager:
             context.examples, context.missing = looked.examples, [*context.missing, *looked.missing]
             why = f"{len(looked.examples)} example requests; {len(looked.missing)} places could not be read"
             change_incident(session, fresh, kind="looked_up", who=LOOP, why=why, at=at, context=context, looked_at=at)
+
+    def _advise_anew(self, known: Incident, lease: Lease | None) -> None:
+        """Where somebody took a release back meanwhile, nobody is to do it again."""
+        at = self._clock()
+        with self._database.read() as session:
+            if not taken_back(session, known.opened_at):
+                return
+        with self._database.begin(lease) as session:
+            fresh = incident(session, known.incident_id)
+            if fresh.open and fresh.context.command.startswith(_TAKES_BACK):
+                done_already(context := fresh.context)
+                change_incident(session, fresh, kind="looked_into", who=LOOP, why=context.because, at=at, context=context)
 
     def _settled(self, known: Incident, lease: Lease | None) -> None:
         at = self._clock()

@@ -153,10 +153,10 @@ def between(begin: datetime, end: datetime) -> str:
 def plain(own: Message) -> str:
     """A message as text, for a mail or a terminal."""
     width = max((len(line.name) for line in own.lines), default=0)
-    rows = [own.title, "", own.state, ""]
-    rows += [f"{line.name + ':':<{width + 1}} {line.text}" for line in own.lines]
+    rows = [own.title, "", own.state]
     if own.command:
-        rows += ["", "run:", f"    {own.command}"]
+        rows += [f"run: {own.command}"]
+    rows += ["", *(f"{line.name + ':':<{width + 1}} {line.text}" for line in own.lines)]
     return "\n".join([*rows, "", *(f"{link.name}: {link.href}" for link in own.links), ""])
 
 
@@ -181,7 +181,8 @@ def _lines(known: Incident, at: datetime) -> Iterator[Line]:
         yield Line("serves", f"release {told.serving}{since}")
     if told.released:
         yield Line("changed", told.released)
-    for change in told.changes[:_MOST_CHANGES]:
+    others = [own for own in told.changes if not (told.released and own.subject == told.serving)]
+    for change in others[:_MOST_CHANGES]:
         why = f": {change.why}" if change.why else ""
         yield Line("before it", _short(f"{local(change.at)} {change.kind} {change.subject} by {change.who}{why}"))
     if told.drift:
@@ -193,7 +194,7 @@ def _lines(known: Incident, at: datetime) -> Iterator[Line]:
     for one in told.examples[:_MOST_EXAMPLES]:
         yield Line("example", _short(f"request {one.request_id}: {one.says}"))
     if told.because:
-        yield Line("command", told.because)
+        yield Line("because", told.because)
     for missing in told.missing:
         yield Line("not known", _short(missing))
 

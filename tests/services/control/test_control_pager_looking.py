@@ -190,8 +190,24 @@ def test_a_policy_rolls_back_once_for_a_cause_and_the_notice_says_so(place: Page
     assert place.commands.done == ["alert EdgeErrors fires: job_feed answers 14 % with errors"]
     assert place.kinds(own).count("acted") == 1
     (page,) = place.pages()
-    assert "r-old serves everybody again" in " ".join(page["payload"]["custom_details"].values())
+    told = " ".join(page["payload"]["custom_details"].values())
+    assert "r-old serves everybody again" in told
+    assert "rankloop rollback" not in told
     assert len(listener.bodies("/slack")) == 1
+
+
+def test_after_a_rollback_nobody_is_advised_to_do_it_again(place: PagerWorld) -> None:
+    served(place, "r-old", 3000)
+    served(place, "r-new", 4)
+    (own,) = place.hear(place.alert(component="replicas", release="r-new"))
+    place.tick()
+    assert (place.shown.incident(own).context or pytest.fail("no context")).command.startswith("rankloop rollback")
+    with place.database.begin() as session:
+        record(session, kind="rollback", subject="r-new", who="ada", why="errors", at=place.now)
+    place.tick()
+    found = place.shown.incident(own).context
+    assert found is not None
+    assert (found.command, "do not do it twice" in found.because) == ("rankloop status", True)
 
 
 def test_two_causes_of_one_bad_release_take_back_one_release(place: PagerWorld) -> None:
@@ -241,7 +257,7 @@ def test_a_page_can_be_read_at_night(place: PagerWorld) -> None:
     assert "changed: release r-new began to serve 4 min before (ada: the nightly run)" in [
         " ".join(line.split()) for line in lines
     ]
-    assert '    rankloop rollback --why "error-burst since 14:05 UTC"' in lines
+    assert 'run: rankloop rollback --why "error-burst since 14:05 UTC"' in lines
     assert f"incident: {place.settings.control_url}/v1/incidents/{own}/page" in lines
     assert "runbook: docs/runbook.md#edgeerrors" in lines
 
