@@ -69,11 +69,11 @@ class Heard:
 class Running:
     """A real Alertmanager with this configuration, but for how long it gathers."""
 
-    def __init__(self, folder: Path, heard: Heard) -> None:
+    def __init__(self, folder: Path, receivers: Receivers) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        text = alertmanager_config(Receivers(heard.url), page_wait_seconds=0.2)
+        text = alertmanager_config(receivers, page_wait_seconds=0.2)
         # what the route of a ticket waits is the same mechanism, only longer
         text = text.replace("group_wait: 30s", "group_wait: 200ms").replace("group_interval: 15s", "group_interval: 1s")
         (folder / "alertmanager.yml").write_text(text)
@@ -95,9 +95,9 @@ class Running:
         except (URLError, ConnectionError):
             return False
 
-    def post(self, *labels: dict[str, str], ended: bool = False) -> None:
+    def post(self, *labels: dict[str, str], ended: bool = False, annotations: dict[str, str] | None = None) -> None:
         now = datetime.now(UTC).isoformat()
-        body = [{"labels": own, **({"endsAt": now} if ended else {})} for own in labels]
+        body = [{"labels": own, "annotations": annotations or {}, **({"endsAt": now} if ended else {})} for own in labels]
         asked = Request(f"{self.url}/api/v2/alerts", json.dumps(body).encode(), {"Content-Type": "application/json"})
         with urlopen(asked, timeout=5):
             pass

@@ -3,13 +3,16 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from monitoring.alertmanager_config import GROUPED_BY, HEARTBEAT, INHIBITIONS, PAST_THE_PAGER, Receivers, alertmanager_config
 from tests.monitoring.alertmanager_world import ALERTMANAGER, Heard, Running, alert, rules, until
+from tests.services.control.pager_world import EVENT_SCHEMA, mailbox
 
 AMTOOL = shutil.which("amtool")
 needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="amtool is not installed")
@@ -119,7 +122,7 @@ def heard() -> Iterator[Heard]:
 def running(tmp_path: Path, heard: Heard) -> Iterator[Running]:
     if ALERTMANAGER is None:
         pytest.skip("Alertmanager is not installed")
-    one = Running(tmp_path, heard)
+    one = Running(tmp_path, Receivers(heard.url))
     yield one
     one.stop()
 
@@ -153,3 +156,42 @@ def test_alerts_of_one_cause_are_one_message_and_of_two_surfaces_two(running: Ru
         ("errors", "all", "edge"),
     ]
     assert heard.names() == ["EmptyLists", "EmptyLists", "ErrorBudgetBurning", "ErrorBurst"]
+
+
+def test_that_the_control_plane_is_dead_is_told_past_it_and_the_heartbeat_goes_on(tmp_path: Path) -> None:
+    if ALERTMANAGER is None:
+        pytest.skip("Alertmanager is not installed")
+    names = ("pager", "pagerduty", "slack", "hook", "beat")
+    said = {"summary": "No control plane answers", "description": "Nobody is told.", "command": "rankloop logs --only control"}
+    with ExitStack() as leaving, mailbox() as (mail_server, letters):
+        heard = {name: Heard() for name in names}
+        for one in heard.values():
+            leaving.callback(one.stop)
+        (tmp_path / "key").write_text("0123456789abcdef0123456789abcdef")
+        (tmp_path / "slack").write_text(heard["slack"].url)
+        receivers = Receivers(
+            heard["pager"].url,
+            pagerduty_key_file=str(tmp_path / "key"),
+            pagerduty_url=heard["pagerduty"].url,
+            slack_url_file=str(tmp_path / "slack"),
+            webhook_url=heard["hook"].url,
+            mail_to="ada@example.org",
+            mail_from="rankloop@example.org",
+            mail_server=mail_server,
+            heartbeat_url=heard["beat"].url,
+        )
+        running = Running(tmp_path, receivers)
+        leaving.callback(running.stop)
+        running.post(alert("ControlDown"), alert("Watchdog"), alert("PagerUnreached"), annotations=said)
+        until(lambda: bool(letters) and all(heard[name].messages for name in names[1:]), "each is told")
+    assert heard["pager"].messages == []
+    assert (heard["hook"].names(), heard["beat"].names()) == (["ControlDown"], ["Watchdog"])
+    event = heard["pagerduty"].messages[0]
+    faults = [fault.message for fault in jsonschema.Draft202012Validator(EVENT_SCHEMA).iter_errors(event)]
+    assert faults == []
+    assert event["payload"]["summary"] == "ControlDown: No control plane answers"
+    assert event["payload"]["custom_details"]["command"] == said["command"]
+    shown = heard["slack"].messages[0]["attachments"][0]
+    assert shown["title"] == "[FIRING] ControlDown: No control plane answers"
+    for text in (shown["text"], letters[0]):
+        assert f"Command: {said['command']}" in text

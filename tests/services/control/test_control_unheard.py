@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from monitoring.alertmanager_config import Receivers
 from services.control.database import Database, open_incidents
 from services.control.unheard import Unheard
 from services.control.wire import Alert, Alerts
@@ -28,7 +29,7 @@ def place(database: Database, tmp_path: Path) -> Iterator[PagerWorld]:
 def running(tmp_path: Path, place: PagerWorld) -> Iterator[Running]:
     """An Alertmanager that told of an error burst, then of a dead edge, and was told of the burst's end meanwhile."""
     heard = Heard()
-    one = Running(tmp_path, heard)
+    one = Running(tmp_path, Receivers(heard.url))
     one.post(alert("ErrorBurst"))
     until(lambda: heard.names() == ["ErrorBurst"], "the burst is told")
     one.post(alert("EdgeDown"))
