@@ -23,6 +23,7 @@ from benchmarks.result import Bar, Result
 from pipelines.launch import Order, RunResult, run_release
 from pipelines.watch import WatchOrder, run_watch
 from rankloop.contracts import Columns
+from rankloop.errors import RankloopError
 from services.control.client import ControlClient
 
 __all__ = ["run"]
@@ -60,13 +61,13 @@ class Effort:
 
 
 _FULL: Final = Effort(
-    100_000,
+    140_000,
     ("slow replica", "dead collectors", "error burst", "spike of bots", "stale index"),
     tuple(_DATA_FAULTS),
     15.0,
     330.0,
 )
-_QUICK: Final = Effort(30_000, ("error burst",), ("unit change",), 2.0, 5.0)
+_QUICK: Final = Effort(140_000, ("error burst",), ("unit change",), 2.0, 5.0)
 
 
 class Page(NamedTuple):
@@ -129,6 +130,8 @@ def _released(stack: Ours, market: Market, say: Say) -> RunResult:
     settings = stack.settings
     order = Order("contract", str(market.known), recipe=_RECIPE, control_api=settings.control_url, alone=True, at_once=True)
     result = run_release(order, settings.home)
+    if result.release_id is None:
+        raise RankloopError(f"the gate said {result.verdict}, so nothing serves that could be hurt; simulate a larger log")
     stack.eventually(lambda: len(stack.pids("replica")) >= settings.replicas, "every replica's start")
     return result
 

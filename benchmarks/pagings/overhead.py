@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -113,10 +113,11 @@ def run(quick: bool) -> tuple[dict[str, Any], list[Bar]]:
         The figures, and the bar they must hold.
     """
     one, count = made(QUICK, print), 300 if quick else 4_000
-    with tempfile.TemporaryDirectory(prefix="rankloop-overhead-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rankloop-overhead-") as folder, ExitStack() as opened:
         metrics = Metrics()
         bundle = Bundle.open(one.folder, lean=True)
-        counted, bare = _app(bundle, Path(folder) / "counted", metrics), _app(bundle, Path(folder) / "bare", NoMetrics())
+        counted = _app(bundle, Path(folder) / "counted", metrics, opened)
+        bare = _app(bundle, Path(folder) / "bare", NoMetrics(), opened)
         cost = asyncio.run(_asked(counted, bare, _requests(one, count)))
     began = time.perf_counter()
     for _ in range(_SCRAPES):
@@ -132,10 +133,11 @@ def run(quick: bool) -> tuple[dict[str, Any], list[Bar]]:
     return figures, [Bar.at_most("what metrics cost a request, p50 of its CPU time, microseconds", cost.metrics_us, _LIMIT_US)]
 
 
-def _app(bundle: Bundle, home: Path, metrics: Any) -> Litestar:
+def _app(bundle: Bundle, home: Path, metrics: Any, opened: ExitStack) -> Litestar:
     settings = Settings.read(home=home, budget_ms=60_000)
     spool = open_writer(settings, "impressions", metrics)
     engine = Engine(bundle, settings, metrics=cast(Metrics, metrics), impressions=spool)
+    opened.callback(engine.close)
     engine.warm()
     return build_app(engine, settings)
 
