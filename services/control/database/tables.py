@@ -1,4 +1,5 @@
 """The tables of the record; the fields of each struct are the columns of its table."""
+# over budget: every table of one record, which refer to each other
 
 from typing import Final
 
