@@ -143,7 +143,7 @@ def _source() -> dict[str, Any]:
         "hide": 0,
         "multi": False,
         "includeAll": False,
-        "current": {},
+        "current": {"text": "default", "value": "default", "selected": True},
         "options": [],
         "skipUrlSync": False,
     }

@@ -35,7 +35,7 @@ def panel_json(panel: Panel, number: int, place: Mapping[str, int], datasource: 
 
 
 def _targets(panel: Panel, datasource: Mapping[str, str]) -> list[dict[str, Any]]:
-    table = panel.kind == "table"
+    now = panel.kind in ("table", "bargauge")  # which show one moment; over a range Prometheus sorts nothing
     return [
         {
             "refId": ref,
@@ -43,16 +43,16 @@ def _targets(panel: Panel, datasource: Mapping[str, str]) -> list[dict[str, Any]
             "editorMode": "code",
             "expr": target.expr,
             "legendFormat": target.legend or "__auto",
-            "range": not table,
-            "instant": table,
-            "format": "table" if table else "time_series",
+            "range": not now,
+            "instant": now,
+            "format": "table" if panel.kind == "table" else "time_series",
         }
         for ref, target in zip(ascii_uppercase, panel.targets, strict=False)
     ]
 
 
 def _field(panel: Panel) -> dict[str, Any]:
-    """Unit, bounds, thresholds and words of a panel's values."""
+    """Unit, bounds and thresholds of a panel's values."""
     field: dict[str, Any] = {
         "unit": panel.unit,
         "color": {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"},
@@ -60,17 +60,12 @@ def _field(panel: Panel) -> dict[str, Any]:
             "mode": "absolute",
             "steps": [{"color": step.colour, "value": step.value} for step in panel.steps],
         },
-        "mappings": [
-            {"type": "value", "options": {f"{value:g}": {"text": text, "color": colour, "index": at}}}
-            for at, (value, text, colour) in enumerate(panel.names)
-        ],
+        "mappings": [],
         "noValue": "nothing",
     }
     field |= {name: value for name, value in (("min", panel.minimum), ("max", panel.maximum)) if value is not None}
     if panel.kind == "timeseries":
         field["custom"] = _lines(panel)
-    elif panel.kind == "state-timeline":
-        field["custom"] = {"fillOpacity": 70, "lineWidth": 0}
     return field
 
 
@@ -119,17 +114,6 @@ def _table() -> dict[str, Any]:
     return {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}}
 
 
-def _timeline() -> dict[str, Any]:
-    return {
-        "mergeValues": True,
-        "showValue": "auto",
-        "alignValue": "left",
-        "rowHeight": 0.9,
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
-        "tooltip": {"mode": "single", "sort": "none"},
-    }
-
-
 def _reduced() -> dict[str, Any]:
     """A table without what Prometheus adds to each row of it."""
     left_out = dict.fromkeys(("Time", "__name__", "instance", "job"), True)
@@ -141,5 +125,4 @@ _OPTIONS: Final[Mapping[Kind, Callable[[], dict[str, Any]]]] = {
     "stat": _stat,
     "bargauge": _bars,
     "table": _table,
-    "state-timeline": _timeline,
 }

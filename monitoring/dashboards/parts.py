@@ -6,7 +6,7 @@ from rankloop.contracts import SURFACES
 
 __all__ = ["RELEASE", "SLOT", "SURFACE", "Annotation", "Dashboard", "Kind", "Panel", "Row", "Step", "Target", "Variable"]
 
-Kind = Literal["timeseries", "stat", "bargauge", "table", "state-timeline"]
+Kind = Literal["timeseries", "stat", "bargauge", "table"]
 
 
 class Step(NamedTuple):
@@ -49,7 +49,6 @@ class Panel(NamedTuple):
         minimum: of the axis.
         maximum: of the axis.
         stacked: areas on one another.
-        names: a word for a value, for a state's timeline.
     """
 
     title: str
@@ -64,7 +63,6 @@ class Panel(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     stacked: bool = False
-    names: tuple[tuple[float, str, str], ...] = ()
 
 
 class Row(NamedTuple):

@@ -66,7 +66,7 @@ _PANEL = {
     "else": {
         "required": ["description", "datasource", "targets", "fieldConfig", "options", "links"],
         "properties": {
-            "type": {"enum": ["timeseries", "stat", "bargauge", "table", "state-timeline"]},
+            "type": {"enum": ["timeseries", "stat", "bargauge", "table"]},
             "description": {"minLength": 10},
             "datasource": _SOURCE,
             "targets": {"minItems": 1, "items": _TARGET},
@@ -83,12 +83,28 @@ SCHEMA = {
         "schemaVersion": {"type": "integer", "minimum": 36},
         "tags": {"contains": {"const": "rankloop"}},
         "panels": {"minItems": 1, "items": _PANEL},
+        "links": {
+            "items": {
+                "required": [
+                    "title",
+                    "type",
+                    "icon",
+                    "tooltip",
+                    "tags",
+                    "asDropdown",
+                    "targetBlank",
+                    "includeVars",
+                    "keepTime",
+                ]
+            }
+        },
         "templating": {
             "properties": {
                 "list": {
                     "items": {
-                        "required": ["name", "type"],
+                        "required": ["name", "type", "current"],
                         "properties": {
+                            "current": {"required": ["text", "value"]},
                             "name": {"pattern": "^[a-z]+$"},
                             "type": {"enum": ["datasource", "custom", "query", "constant"]},
                         },
