@@ -18,6 +18,8 @@ from rankloop.errors import DataError
 __all__ = ["Comparison", "compare"]
 
 _DEAD: Final = 0.95
+_FEW: Final = 5
+"""Numbers of no more values than this are judged as labels: a flag that is rarely set has next to no deviation."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ def _farthest(pair: Pair, policy: DriftPolicy) -> _Found | None:
         # Elements of one row are not independent: a row counts once, however many it has.
         worth = min(counts[0].sum(), one) * shares[0], min(counts[1].sum(), two) * shares[1]
         apart = distance(*counts, *worth, np.array(part.centres) if part.numeric else None)
-        effect = max(apart.js / policy.js, apart.wasserstein / policy.wasserstein if part.numeric else 0.0)
+        effect = max(apart.js / policy.js, apart.wasserstein / policy.wasserstein if len(part.edges) > _FEW else 0.0)
         found.append(_Found(at, effect, min(1.0, apart.p * len(pair.bins.parts)), apart))
     return max(found, key=lambda each: each.effect, default=None)
 
@@ -146,7 +148,11 @@ def _verdict(found: _Found | None, wrong: Fault | None, p: float, known: bool, p
 
 
 def _measures(found: _Found | None) -> dict[str, float]:
-    return {name: float(value) for name, value in found.distance._asdict().items() if name != "p" and isfinite(value)} if found else {}
+    return (
+        {name: float(value) for name, value in found.distance._asdict().items() if name != "p" and isfinite(value)}
+        if found
+        else {}
+    )
 
 
 def _shares(pair: Pair, found: _Found | None) -> Shares:

@@ -24,7 +24,8 @@ class DriftPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The Jensen-Shannon distance (base 2, 0 to 1) from which on a column has drifted."""
 
     wasserstein: float = 0.1
-    """The Wasserstein distance from which on a numeric column has drifted, in standard deviations of the reference."""
+    """The Wasserstein distance from which on a numeric column has drifted, in standard deviations of the reference.
+    Columns of at most 5 different values have `js` alone."""
 
     nulls: float = 0.05
     """By how much the share of missing values may rise or fall."""

@@ -71,6 +71,7 @@ def opened(relation: Relation, threads: int, memory: str) -> Iterator[Rows]:
     """
     connection = duckdb.connect(config={"threads": threads, "memory_limit": memory})
     try:
+        connection.execute("SET enable_progress_bar = false")  # a long query would draw on whatever the terminal is
         yield _rows(connection, relation)
     except duckdb.Error as error:
         raise DataError(

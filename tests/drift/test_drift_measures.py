@@ -45,7 +45,8 @@ def test_the_p_value_is_that_of_the_contingency_table() -> None:
 def test_rare_bins_are_put_together_so_that_one_row_in_each_of_a_hundred_is_no_evidence() -> None:
     draw = np.random.default_rng(0)
     shares = np.append(np.full(100, 0.0005), 0.95)
-    found = [p_value(*(draw.multinomial(1000, shares) / 1000 for _ in range(2)), 1000, 1000) for _ in range(200)]
+    pairs = [draw.multinomial(1000, shares, 2) / 1000 for _ in range(200)]
+    found = [p_value(one, two, 1000, 1000) for one, two in pairs]
     assert np.mean(np.array(found) < 0.01) <= 0.03
 
 

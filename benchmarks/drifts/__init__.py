@@ -1,0 +1,1 @@
+"""Rows with known changes, and what is found in them, by us and by others."""
