@@ -26,6 +26,7 @@ class _Record(msgspec.Struct, frozen=True):
     until: datetime
     profiles: dict[str, Profile]
     hours: dict[str, float]
+    usual: dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Reference:
             `requests-<surface>`.
         samples: by the same names, some thousand rows each.
         hours: by the names of relations whose rows are counted whole, the time in which those came.
+        usual: by relation and column, how far parts of the reference lie from the whole: js, wasserstein, nulls.
     """
 
     since: datetime
@@ -48,6 +50,7 @@ class Reference:
     profiles: Mapping[str, Profile]
     samples: Mapping[str, pl.DataFrame]
     hours: Mapping[str, float]
+    usual: Mapping[str, Mapping[str, Mapping[str, float]]]
 
     def expected(self, name: str, hours: float) -> float | None:
         """How many rows of a relation should come in so many hours; None where that is not known."""
@@ -58,7 +61,7 @@ class Reference:
         """Writes `reference/` into a bundle's folder."""
         folder = bundle / FOLDER
         folder.mkdir(parents=True)
-        record = _Record(self.since, self.until, dict(self.profiles), dict(self.hours))
+        record = _Record(self.since, self.until, dict(self.profiles), dict(self.hours), _plain(self.usual))
         write_aside(folder / _PROFILE, msgspec.json.encode(record).decode())
         for name, sample in self.samples.items():
             sample.write_parquet(folder / f"{name}.parquet")
@@ -78,4 +81,8 @@ class Reference:
             samples = {name: pl.read_parquet(file) for name in record.profiles if (file := folder / f"{name}.parquet").is_file()}
         except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
             raise BundleError(f"the reference in {folder} cannot be read ({error}); package the release again") from error
-        return cls(record.since, record.until, record.profiles, samples, record.hours)
+        return cls(record.since, record.until, record.profiles, samples, record.hours, record.usual)
+
+
+def _plain(usual: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
+    return {relation: {name: dict(own) for name, own in columns.items()} for relation, columns in usual.items()}

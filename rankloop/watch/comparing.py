@@ -21,9 +21,9 @@ from rankloop.files import write_aside
 from rankloop.sources import event_log
 from rankloop.vocabulary import Vocabulary
 from rankloop.watch.judging import judged
-from rankloop.watch.lists import logged_lists, made_lists, requests_of
+from rankloop.watch.lists import logged_lists, shown_lists
 from rankloop.watch.making import REQUESTS
-from rankloop.watch.relations import LISTS, UNITS, charted, raw_rows
+from rankloop.watch.relations import LISTS, SHOWN, UNITS, charted, raw_rows
 from rankloop.watch.sampling import stratified
 
 __all__ = ["Asked", "Compared", "compare_window"]
@@ -117,8 +117,8 @@ class Compared:
 def compare_window(tables: Tables, bundle: Path, asked: Asked, policy: DriftPolicy, say: Say) -> Compared:
     """Compares every relation's rows of the window with the release's reference, and with the same weekday before.
 
-    Lists are those that the release itself showed, by the log. Where nobody logs features, they are made again: a sample of the
-    window's requests is ranked by the release on the tables as they are now, as its reference was.
+    Lists are those that the release itself showed, by the log. Where nobody logs features, they are computed for a sample of what
+    people were shown, as they were for the reference.
 
     Args:
         tables: the contract tables, the window's rows among them.
@@ -163,7 +163,7 @@ class _Watch:
     @cached_property
     def profiles(self) -> Mapping[str, Profile]:
         """The reference by relation, as far as it has the surface."""
-        names = {name: self.name(name) for name in ("items", "users", "outcomes", "requests", LISTS)}
+        names = {name: self.name(name) for name in ("items", "users", "outcomes", "requests", self.kind)}
         return {name: self.reference.profiles[own] for name, own in names.items() if own in self.reference.profiles}
 
     @cached_property
@@ -173,22 +173,28 @@ class _Watch:
 
     def name(self, relation: str) -> str:
         """What the reference calls a relation."""
-        return f"{relation}-{self.asked.surface}" if relation in (LISTS, "requests") else relation
+        return f"{relation}-{self.asked.surface}" if relation in (LISTS, SHOWN, "requests") else relation
 
     def rows(self, since: datetime, until: datetime) -> dict[str, pl.DataFrame]:
         """By relation, those of `[since, until)`."""
-        found = raw_rows(self.tables, self.asked.surface, since, until) | {LISTS: self.lists(since, until)}
+        found = raw_rows(self.tables, self.asked.surface, since, until) | {self.kind: self.lists(since, until)}
         self.say(f"{since:%Y-%m-%d %H:%M} on: " + ", ".join(f"{frame.height:,} {name}" for name, frame in found.items()))
         return found
 
     def lists(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """The release's lists, by the log or made again."""
+        """The lists with their features, by the log or computed again."""
         manifest, surface = self.release.manifest, self.asked.surface
-        shown = self.shown(since, until).filter(pl.col(Columns.SURFACE) == surface)
-        if (shown[Columns.FEATURES].list.len().fill_null(0) > 0).any():
+        if self.kind == LISTS:
+            shown = self.shown(since, until).filter(pl.col(Columns.SURFACE) == surface)
             return logged_lists(shown, manifest.features, manifest.release_id)
-        asked = requests_of(self.tables, surface, since, until, most=REQUESTS, rng=np.random.default_rng(23))
-        return made_lists(self.again, asked)
+        sample: dict[str, Any] = {"most": REQUESTS, "rng": np.random.default_rng(23)}
+        return shown_lists(self.again, self.tables, surface, since, until, **sample)
+
+    @cached_property
+    def kind(self) -> str:
+        """Whether somebody logs features: `lists`, or `shown`."""
+        own = self.shown(self.asked.since, self.asked.until)[Columns.FEATURES]
+        return LISTS if (own.list.len().fill_null(0) > 0).any() else SHOWN
 
     def shown(self, since: datetime, until: datetime) -> pl.DataFrame:
         """The impressions, from the log itself where there is one."""
@@ -212,10 +218,11 @@ class _Watch:
         for name, reference in self.profiles.items():
             now, then = (_counted(rows[name], name, reference) for rows in (self.now, before))
             expected = self.reference.expected(self.name(name), self.asked.hours)
-            yield from judged(reference, now, then, expected, self.policy)
+            usual = self.reference.usual.get(self.name(name), {})
+            yield from judged(reference, now, then, expected, usual, self.policy)
 
     def estimates(self) -> tuple[Performance, ...]:
-        """What the window's lists should achieve by their scores, against the release's own weeks before, where a log has scores."""
+        """What the window's lists should achieve by their scores, against those before it; only a log has scores."""
         asked, release_id = self.asked, self.release.manifest.release_id
         then = Period(asked.since - _LEARNED, asked.since)
         if asked.source != "event_log":
@@ -235,7 +242,7 @@ class _Watch:
             for name in touched:
                 inside = (pl.col(Columns.TS) >= at) & (pl.col(Columns.TS) < at + step)
                 own = _counted(self.now[name].filter(inside), name, self.profiles[name])
-                found += judged(self.profiles[name], own, None, None, self.policy)
+                found += judged(self.profiles[name], own, None, None, self.reference.usual.get(self.name(name), {}), self.policy)
             yield Part(at, tuple(found))
             at += step
 

@@ -11,7 +11,7 @@ from rankloop.contracts import Columns, Tables
 from rankloop.recommender import Recommender
 from rankloop.request import Request
 
-__all__ = ["LENGTH", "logged_lists", "made_lists", "requests_of"]
+__all__ = ["LENGTH", "logged_lists", "made_lists", "requests_of", "shown_lists"]
 
 LENGTH: Final = 10
 """Items of a list that is made to be looked at."""
@@ -58,6 +58,39 @@ def made_lists(recommender: Recommender, requests: Sequence[Request]) -> pl.Data
     return _rows(values, names, rows)
 
 
+def shown_lists(
+    recommender: Recommender,
+    tables: Tables,
+    surface: str,
+    since: datetime,
+    until: datetime,
+    *,
+    most: int,
+    rng: np.random.Generator,
+) -> pl.DataFrame:
+    """The items that people were shown, by whomever, with the features they have, of a sample of requests.
+
+    What retrievers and the ranker say of them is left out: they know nothing of items that came after them.
+    """
+    asked = _sampled(tables, surface, since, until, most, rng)
+    inside = (pl.col(Columns.TS) >= since) & (pl.col(Columns.TS) < until)
+    shown = tables.impressions.filter(inside).join(asked.select(Columns.REQUEST_ID), on=Columns.REQUEST_ID, how="semi")
+    lists = shown.group_by(Columns.REQUEST_ID).agg(Columns.ITEM_ID)
+    lists = asked.join(lists, on=Columns.REQUEST_ID, how="left", maintain_order="left")
+    assembler, requests = recommender.assembler, _requests(asked)
+    codes = [assembler.catalogue.encode(own) for own in lists[Columns.ITEM_ID].to_list()]
+    kept = [name for name in assembler.names if name not in {f"{own.name}_score" for own in assembler.retrievers}]
+    values = assembler.assemble(requests, codes)
+    more = pl.DataFrame(
+        {
+            Columns.USER_ID: [own.user_id for own, items in zip(requests, codes, strict=True) for _ in items],
+            Columns.TS: [own.ts for own, items in zip(requests, codes, strict=True) for _ in items],
+        },
+        schema={Columns.USER_ID: pl.String, Columns.TS: pl.Datetime("us", "UTC")},
+    )
+    return _rows(values, assembler.names, more).select(*kept, Columns.USER_ID, Columns.TS)
+
+
 def requests_of(
     tables: Tables, surface: str, since: datetime, until: datetime, *, most: int, rng: np.random.Generator
 ) -> list[Request]:
@@ -65,11 +98,18 @@ def requests_of(
 
     People repeat themselves: the first request of each comes before the second of any.
     """
+    return _requests(_sampled(tables, surface, since, until, most, rng))
+
+
+def _sampled(tables: Tables, surface: str, since: datetime, until: datetime, most: int, rng: np.random.Generator) -> pl.DataFrame:
     inside = (pl.col(Columns.TS) >= since) & (pl.col(Columns.TS) < until) & (pl.col(Columns.SURFACE) == surface)
     asked = tables.impressions.filter(inside).sort(Columns.TS, Columns.REQUEST_ID)
     first = asked.unique(Columns.REQUEST_ID, keep="first", maintain_order=True)
     drawn = first[rng.permutation(first.height)].with_columns(pl.int_range(pl.len()).over(Columns.USER_ID).alias(_NTH))
-    chosen = drawn.sort(_NTH, maintain_order=True).head(most).sort(Columns.TS, Columns.REQUEST_ID)
+    return drawn.sort(_NTH, maintain_order=True).head(most).sort(Columns.TS, Columns.REQUEST_ID)
+
+
+def _requests(chosen: pl.DataFrame) -> list[Request]:
     columns = (Columns.USER_ID, Columns.SURFACE, Columns.TS, Columns.QUERY)
     return [
         Request(user_id=user, surface=place, ts=ts, query=query) for user, place, ts, query in chosen.select(columns).iter_rows()

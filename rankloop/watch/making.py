@@ -11,8 +11,9 @@ from rankloop.bundle.reference import Reference
 from rankloop.contracts import Columns, Tables
 from rankloop.drift import profile
 from rankloop.recommender import Recommender
-from rankloop.watch.lists import made_lists, requests_of
-from rankloop.watch.relations import LISTS, UNITS, charted, columns_of, raw_rows
+from rankloop.watch.judging import Usual, usual_of
+from rankloop.watch.lists import made_lists, requests_of, shown_lists
+from rankloop.watch.relations import LISTS, SHOWN, UNITS, charted, columns_of, raw_rows
 from rankloop.watch.sampling import stratified
 
 __all__ = ["REQUESTS", "make_reference"]
@@ -42,14 +43,16 @@ def make_reference(tables: Tables, release: Recommender, since: datetime, tested
         until: where that ends.
     """
     profiles, samples, hours = {}, {}, {}
+    usual: dict[str, dict[str, Usual]] = {}
     for name, relation, rows in _relations(tables, release, since, tested_from, until):
         columns = columns_of(relation, rows, release.assembler.names)
         profiles[name] = profile(rows, columns, unit=UNITS.get(relation) if rows.height else None)
+        usual[name] = usual_of(profiles[name], rows, UNITS.get(relation))
         samples[name] = charted(relation, stratified(rows))
-        if relation != LISTS and rows.height:
+        if relation not in (LISTS, SHOWN) and rows.height:
             first: datetime = rows[Columns.TS].min()  # type: ignore[assignment]
             hours[name] = (until - first).total_seconds() / 3600
-    return Reference(since, until, profiles, samples, hours)
+    return Reference(since, until, profiles, samples, hours, usual)
 
 
 def _relations(
@@ -63,3 +66,5 @@ def _relations(
         yield f"requests-{surface}", "requests", raw_rows(tables, surface, tested_from, until)["requests"]
         asked = requests_of(tables, surface, tested_from, until, most=REQUESTS, rng=np.random.default_rng([17, place]))
         yield f"{LISTS}-{surface}", LISTS, made_lists(release, asked)
+        draw = np.random.default_rng([19, place])
+        yield f"{SHOWN}-{surface}", SHOWN, shown_lists(release, tables, surface, since, until, most=REQUESTS, rng=draw)

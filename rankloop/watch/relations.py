@@ -5,6 +5,7 @@ users     rows of the table users, likewise
 outcomes  rows of the table outcomes, by when they happened
 requests  one row a request of one surface: what was asked
 lists     one row an item of a list of one surface: features, score, source, fallback
+    shown     one row an item of a list that anybody made: features alone, where nobody logs them
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,17 @@ import polars as pl
 from rankloop.contracts import SCHEMAS, Columns, Tables
 from rankloop.drift import Column
 
-__all__ = ["LISTS", "UNITS", "charted", "columns_of", "raw_rows"]
+__all__ = ["LISTS", "SHOWN", "UNITS", "charted", "columns_of", "raw_rows"]
 
 LISTS: Final = "lists"
+SHOWN: Final = "shown"
 
-UNITS: Final[Mapping[str, str]] = {"outcomes": Columns.USER_ID, "requests": Columns.USER_ID, LISTS: Columns.USER_ID}
+UNITS: Final[Mapping[str, str]] = {
+    "outcomes": Columns.USER_ID,
+    "requests": Columns.USER_ID,
+    LISTS: Columns.USER_ID,
+    SHOWN: Columns.USER_ID,
+}
 """The column of who made a row, of relations in which people repeat themselves."""
 
 _TEXTS: Final = frozenset({Columns.TITLE, Columns.DESCRIPTION, Columns.HEADLINE})
@@ -54,8 +61,8 @@ def columns_of(relation: str, frame: pl.DataFrame, features: Sequence[str] = ())
         frame: its rows in the reference.
         features: of lists, the ranker's.
     """
-    if relation == LISTS:
-        watched = (Column(name, "numeric", "features") for name in features)
+    if relation in (LISTS, SHOWN):
+        watched = (Column(name, "numeric", "features") for name in features if name in frame.columns)
         named = {"score": "numeric", "source": "category", "fallback": "category"}
         return (*watched, *(Column(name, kind, "scores") for name, kind in named.items() if name in frame.columns))  # type: ignore[arg-type]
     found = []

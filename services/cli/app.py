@@ -12,6 +12,7 @@ from services.cli import (
     crowd,
     data,
     demo,
+    drift,
     experiments,
     history,
     incidents,
@@ -79,6 +80,7 @@ app.command(rich_help_panel="Ask the release that serves")(ask.rank)
 app.command(rich_help_panel="Ask the release that serves")(ask.similar)
 app.add_typer(tokens.app, name="tokens", rich_help_panel="Who may ask")
 app.add_typer(runs.app, name="runs", rich_help_panel="Data and pipelines")
+app.add_typer(drift.app, name="drift", rich_help_panel="Data and pipelines")
 app.add_typer(data.app, name="data", rich_help_panel="Data and pipelines")
 app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Data and pipelines")
 

@@ -7,7 +7,7 @@ import httpx
 import typer
 from rich.markup import escape
 
-from rankloop.errors import StackError
+from rankloop.errors import DataError, StackError
 from services.cli.console import out
 from services.cli.given import Mapping
 from services.cli.release import Recipe, Set, recipe_from
@@ -20,11 +20,16 @@ app = typer.Typer(no_args_is_help=True, help="Compile the release pipeline, or s
 @app.command("compile")
 def compile_(
     file: Annotated[Path, typer.Argument(help="The YAML file to write.")] = Path("release.yaml"),
+    pipeline: Annotated[str, typer.Option("--pipeline", help="Which: release or drift_watch.")] = "release",
 ) -> None:
-    """Write the release pipeline as KFP YAML."""
+    """Write a pipeline as KFP YAML."""
+    from pipelines.events import PIPELINES
     from pipelines.launch import compile_release
+    from pipelines.watch import compile_watch
 
-    compile_release(file)
+    if pipeline not in PIPELINES:
+        raise DataError(f"there is no pipeline {pipeline!r}; give one of {', '.join(PIPELINES)}")
+    (compile_watch if pipeline == "drift_watch" else compile_release)(file)
     out.print(f"wrote {escape(str(file))}", soft_wrap=True)
 
 

@@ -17,6 +17,9 @@ _WIDTH: Final = 17
 class Steps:
     """Shows events as they come; on a terminal also a spinner, the seconds, and the step's last words.
 
+    Args:
+        quiet: shows nothing, where the answer is for a machine.
+
     Example:
         >>> from pipelines.events import Event
         >>> with Steps() as steps:
@@ -24,14 +27,15 @@ class Steps:
         ✓ ingest              1.5 s    0.31 GB
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._live = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),
             console=out,
             transient=True,
-            disable=not out.is_terminal,
+            disable=quiet or not out.is_terminal,
         )
         self._task: TaskID | None = None
         self._said: dict[str, str] = {}
@@ -45,6 +49,8 @@ class Steps:
 
     def take(self, event: Event) -> None:
         """Shows one event."""
+        if self._quiet:
+            return
         match event.event:
             case "starts":
                 self._wait_for(event.step, "")

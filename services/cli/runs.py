@@ -1,8 +1,8 @@
-"""`rankloop runs ...`: runs of the release pipeline, one after the other for each surface, and what starts them by itself."""
+"""`rankloop runs ...`: runs of the pipelines, one after the other for each surface, and what starts them by itself."""
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -10,6 +10,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.events import PIPELINES
+from rankloop.errors import ControlError
 from services.cli.console import NOT_PASSED, in_words, myself, out
 from services.cli.controlled import AsJson, Why, control, print_json
 from services.cli.following import follow_log, follow_run
@@ -30,7 +32,7 @@ from services.control.wire_runs import (
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Runs of the release pipeline, and what starts them by itself.", invoke_without_command=True)
+app = typer.Typer(help="Runs of the pipelines, and what starts them by itself.", invoke_without_command=True)
 
 Run = Annotated[str, typer.Argument(help="A run; `rankloop runs` lists them.")]
 Data = Annotated[str, typer.Argument(help="The log's file or folder.")]
@@ -40,6 +42,8 @@ AtOnce = Annotated[bool, typer.Option("--at-once", help="Let the release serve e
 Policy = Annotated[
     Path | None, typer.Option("--policy", help="A YAML file with fields of the canary's policy.", exists=True, dir_okay=False)
 ]
+Pipeline = Annotated[str, typer.Option("--pipeline", help="What to run: release, or drift_watch.")]
+Hours = Annotated[float, typer.Option("--hours", min=0.1, help="The length of the window that a drift watch looks at.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show each step as it ends, until the run has ended.")]
 
 _COLOURS = {"queued": "dim", "running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "magenta", "lost": "red"}
@@ -79,13 +83,15 @@ def start(
     alone: Alone = False,
     at_once: AtOnce = False,
     policy: Policy = None,
+    pipeline: Pipeline = "release",
+    hours: Hours = 24.0,
     surface: Surface = "job_feed",
     follow: Follow = False,
     why: Why = "started at a terminal",
 ) -> None:
-    """Queue a run; it starts when no other of its surface is under way. The same order is not queued twice."""
+    """Queue a run; it starts when no other of its pipeline and surface is under way. The same order is not queued twice."""
     chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
-    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules)
+    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules, _known(pipeline), hours)
     with control() as client:
         run = client.send("POST", "/v1/runs", NewRun(order, why, surface), RunShown)  # type: ignore[arg-type]
         _begun(client, run, follow=follow)
@@ -147,13 +153,15 @@ def schedule(
     alone: Alone = False,
     at_once: AtOnce = False,
     policy: Policy = None,
+    pipeline: Pipeline = "release",
+    hours: Hours = 24.0,
     surface: Surface = "job_feed",
     off: Annotated[bool, typer.Option("--off", help="Keep it, and start nothing.")] = False,
     why: Why = "scheduled at a terminal",
 ) -> None:
     """Start runs by themselves: at a time, or when new data came."""
     chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
-    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules)
+    order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules, _known(pipeline), hours)
     body = NewSchedule(order, why, surface, cron or None, watch or None, not off)  # type: ignore[arg-type]
     with control() as client:
         made = client.send("PUT", f"/v1/schedules/{_part(name)}", body, ScheduleShown)
@@ -189,6 +197,12 @@ def unschedule(name: Annotated[str, typer.Argument(help="Which; `rankloop runs s
     out.print(f"schedule {escape(name)} is removed")
 
 
+def _known(pipeline: str) -> Any:
+    if pipeline not in PIPELINES:
+        raise ControlError(f"there is no pipeline {pipeline!r}; give one of {', '.join(PIPELINES)}")
+    return pipeline
+
+
 def _begun(client: ControlClient, run: RunShown, *, follow: bool) -> None:
     out.print(f"run [bold]{escape(run.run_id)}[/bold] is {run.state}", soft_wrap=True)
     if follow:
@@ -201,17 +215,19 @@ def _followed(client: ControlClient, run_id: str) -> None:
     """Shows a run to its end.
 
     Raises:
-        typer.Exit: with 1 where it did not succeed, with 3 where the gate did not pass.
+        typer.Exit: with 1 where it did not succeed, with 3 where the gate did not pass, or a watch saw drift.
     """
     _end(ended := follow_run(client, run_id))
     if ended.state != "succeeded":
         raise typer.Exit(1)
-    if ended.release_id is None and ended.verdict != "pass":
+    passed = ended.verdict not in ("drifted", "broken") if ended.pipeline == "drift_watch" else ended.verdict == "pass"
+    if ended.release_id is None and not passed:
         raise typer.Exit(NOT_PASSED)
 
 
 def _show(run: RunShown) -> None:
-    out.print(f"run [bold]{escape(run.run_id)}[/bold] of {run.surface}, asked for by {escape(run.who)}: {escape(run.why)}")
+    named = f"{run.pipeline} run [bold]{escape(run.run_id)}[/bold] of {run.surface}"
+    out.print(f"{named}, asked for by {escape(run.who)}: {escape(run.why)}")
     out.print(f"  data: {escape(str(run.order.get('path', '')))}", soft_wrap=True)
     if run.retry_of:
         out.print(f"  goes on from {escape(run.retry_of)}")
@@ -236,13 +252,13 @@ def _end(run: RunShown) -> None:
 def _table(runs: list[RunShown]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("run", no_wrap=True, min_width=max(len(run.run_id) for run in runs))  # whole, to be copied
-    for name in ("surface", "state", "started by", "asked for (UTC)", "took", "release", "why"):
+    for name in ("pipeline", "surface", "state", "started by", "asked for (UTC)", "took", "release", "why"):
         table.add_column(name)
     for run in runs:
         took = in_words((run.ended_at - run.started_at).total_seconds()) if run.started_at and run.ended_at else ""
         by = run.who if run.trigger in ("api", "cli") else run.trigger
         cells = (by, _minute(run.created_at), took, run.release_id or "", run.why)
-        table.add_row(run.run_id, run.surface, _state(run), *map(escape, cells))
+        table.add_row(run.run_id, run.pipeline, run.surface, _state(run), *map(escape, cells))
     return table
 
 
