@@ -187,6 +187,9 @@ def _show(own: IncidentShown, *, everything: bool) -> None:
 def _facts(own: IncidentShown) -> list[tuple[str, str]]:
     where = f" in {own.component}" if own.component else ""
     facts = [("cause", f"{own.cause}{where}, surface {own.surface}, release {own.release_id}, for {own.owner or 'nobody'}")]
+    facts += [("numbers", one.description) for one in own.alerts[:1] if one.description]
+    if not own.notices and own.severity != "info":
+        facts += [("told", "nobody yet, or no receiver is configured for it")]
     found = own.context
     if found is None:
         return facts

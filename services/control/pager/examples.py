@@ -2,6 +2,7 @@
 
 import heapq
 import re
+import threading
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from services.control.database import Example, Incident
 from services.events.records import ImpressionRecord, decode
 from services.events.segments import Position, SpoolReader
 
-__all__ = ["Looked", "look_up"]
+__all__ = ["Looked", "look_up", "look_up_within"]
 
 _MOST: Final = 5
 _TAIL: Final = 256 << 10
@@ -49,6 +50,15 @@ def look_up(known: Incident, home: Path) -> Looked:
         except (OSError, msgspec.DecodeError) as error:
             missing.append(f"example requests: {name} could not be read: {error}")
     return Looked(found[:_MOST], missing)
+
+
+def look_up_within(known: Incident, home: Path, seconds: float) -> Looked:
+    """The same, given up after so many seconds: a disk that hangs must stop no page of another incident."""
+    found: list[Looked] = []
+    looking = threading.Thread(target=lambda: found.append(look_up(known, home)), name="examples", daemon=True)
+    looking.start()
+    looking.join(seconds)
+    return found[0] if found else Looked([], [f"example requests could not be looked up within {seconds:g} s"])
 
 
 def _refused(known: Incident, home: Path) -> list[Example]:

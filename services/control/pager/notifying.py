@@ -144,6 +144,10 @@ class Outbox:
         except NotSent as error:
             self._not_taken(own, error, lease)
             return False
+        except Exception as error:  # a fault of ours in one message keeps no other from its receiver
+            log.exception("notice %d of %s to %s", own.number, own.incident_id, own.receiver)
+            self._not_taken(own, Refused(f"{own.receiver}: {type(error).__name__}, see the control plane's log"), lease)
+            return True
         self._faults.pop(own.receiver, None)
         now = self._clock()
         with self._database.begin(lease) as session:

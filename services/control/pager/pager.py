@@ -21,7 +21,7 @@ from services.control.database import (
 )
 from services.control.pager.acting import Acting, done_already, taken_back
 from services.control.pager.enriching import known_of
-from services.control.pager.examples import look_up
+from services.control.pager.examples import look_up_within
 from services.control.pager.merging import described, turned
 from services.control.pager.notifying import Outbox
 from services.control.pager.receivers import Receiver
@@ -39,6 +39,7 @@ log: Final = logging.getLogger("services.control")
 _BY_HAND: Final = timedelta(hours=1)
 """An alert of an incident that somebody ended by hand opens no new one within this time."""
 
+_LOOK_SECONDS: Final = 5.0
 _TAKES_BACK: Final = ("rankloop rollback", "rankloop canary abort")
 
 
@@ -260,7 +261,7 @@ class Pager:
 
     def _look(self, known: Incident, lease: Lease | None) -> None:
         """Examples from files, which may take a while: after the page was sent."""
-        looked, at = look_up(known, self._settings.home), self._clock()
+        looked, at = look_up_within(known, self._settings.home, _LOOK_SECONDS), self._clock()
         with self._database.begin(lease) as session:
             fresh = incident(session, known.incident_id)
             if fresh.open is None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from rankloop.errors import SettingsError
-from services.control.database import Database, notice_counts, open_database
+from services.control.database import Database, notice_counts, open_database, tables
 from services.control.pager import open_receivers
 from services.control.pager.receivers.pagerduty import event
 from services.control.pager.receivers.slack import blocks
@@ -88,6 +89,16 @@ def test_what_is_over_before_it_could_be_told_wakes_nobody(place: PagerWorld, li
     place.pager.resolve(own, who="ada", why="over")
     place.tick(400)
     assert (place.pages(), len(place.pages("resolve"))) == ([], 1)
+
+
+def test_a_message_that_cannot_be_made_keeps_no_other_from_its_receiver(place: PagerWorld) -> None:
+    (bad,) = place.hear(place.alert())
+    (good,) = place.hear(place.alert(cause="slow-answers"))
+    with place.database.begin() as session:
+        session.execute(update(tables.notices).where(tables.notices.c.incident_id == bad).values(payload={"of": "long ago"}))
+    place.tick()
+    assert {state for state, _ in states(place, bad).values()} == {"waiting"}
+    assert {state for state, _ in states(place, good).values()} == {"sent"}
 
 
 def test_after_a_day_it_is_given_up_and_the_timeline_says_so(place: PagerWorld, listener: Listener) -> None:
