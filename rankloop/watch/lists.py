@@ -72,7 +72,7 @@ def shown_lists(
 
     What retrievers and the ranker say of them is left out: they know nothing of items that came after them.
     """
-    asked = _sampled(tables, surface, since, until, most, rng)
+    asked = _sampled(tables, surface, since, until, most, rng).drop(Columns.ITEM_ID)
     inside = (pl.col(Columns.TS) >= since) & (pl.col(Columns.TS) < until)
     shown = tables.impressions.filter(inside).join(asked.select(Columns.REQUEST_ID), on=Columns.REQUEST_ID, how="semi")
     lists = shown.group_by(Columns.REQUEST_ID).agg(Columns.ITEM_ID)

@@ -55,7 +55,7 @@ async def _show(request: Asked) -> DriftReport:
 async def _page(request: Asked) -> Response[bytes]:
     report_id = name_in_path(request, "report_id")
     page = await worked(request, lambda: request.app.state.drift.page(report_id).read_bytes())
-    return Response(page, media_type="text/html; charset=utf-8", headers=_SAFE)
+    return Response(page, media_type="text/html", headers=_SAFE)
 
 
 DRIFT: Final = (_add, _list, _show, _page)

@@ -103,12 +103,12 @@ def place(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def page(tmp_path: Path, database: Database) -> Iterator[tuple[Drift, Path]]:
+def page(tmp_path: Path, database: Database) -> tuple[Drift, Path]:
     settings = Settings(home=tmp_path)
     folder = tmp_path / "drift" / "drift-1"
     folder.mkdir(parents=True)
     (folder / "report.html").write_text("<p>budget</p>")
-    yield Drift(database, settings), folder
+    return Drift(database, settings), folder
 
 
 def test_a_page_is_shown_where_it_is_kept(page: tuple[Drift, Path]) -> None:
