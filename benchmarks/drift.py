@@ -16,7 +16,7 @@ __all__ = ["run"]
 
 _ROWS, _QUICK_ROWS = 5_000_000, 200_000
 _BESIDE, _QUICK_BESIDE = 100_000, 20_000
-_ROUNDS, _QUICK_ROUNDS = 5, 1
+_ROUNDS, _QUICK_ROUNDS = 3, 1
 _SIZES, _QUICK_SIZES = (500, 2_000, 10_000, 100_000, 1_000_000), (500, 2_000)
 _CHANGES: Final = (0.05, 0.1, 0.2, 0.3, 0.5)
 _FAULTS: Final = {"number_0": 0.5, "category_3": 1.0, "skills": 1.0, "title": 1.0, "job": 0.5}
@@ -33,7 +33,7 @@ def run(quick: bool) -> Result:
     say("how often chance is called drift")
     chance = false_alarms(_QUICK_SIZES if quick else _SIZES, 20_000 if quick else 400_000)
     say("what is found")
-    power = found((2_000,) if quick else (500, 2_000, 10_000, 100_000), _CHANGES, 1 if quick else 3)
+    power = found((2_000,) if quick else (500, 2_000, 10_000, 100_000), _CHANGES, 1 if quick else 2)
     return Result(
         name="drift",
         figures={

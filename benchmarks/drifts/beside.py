@@ -55,13 +55,17 @@ def beside(folder: Path, count: int, rounds: int) -> Beside:
             mine, other = ours[-1].value[1][name], theirs[-1].value[1][name]
             if mine[0] != (other >= _THEIR_LIMIT):
                 differ[f"{name} of world {number}"] = f"Evidently {other:.3f} (limit {_THEIR_LIMIT}), ours {mine[1]}"
+    took = [[float(np.median([each.value[0][at] for each in both])) for both in (ours, theirs)] for at in (0, 1)]
     return Beside(
-        *(float(np.median([each.value[0][at] for each in both])) for at in (0, 1) for both in (ours, theirs)),
-        max(each.peak_gb for each in ours),
-        max(each.peak_gb for each in theirs),
-        rounds * len(PLAIN),
-        1 - len(differ) / (rounds * len(PLAIN)),
-        differ,
+        ours_s=took[0][0],
+        theirs_s=took[0][1],
+        ours_cpu_s=took[1][0],
+        theirs_cpu_s=took[1][1],
+        ours_gb=max(each.peak_gb for each in ours),
+        theirs_gb=max(each.peak_gb for each in theirs),
+        columns=rounds * len(PLAIN),
+        same=1 - len(differ) / (rounds * len(PLAIN)),
+        differ=differ,
     )
 
 

@@ -35,25 +35,17 @@ def count(rows: Rows, bins: Bins) -> list[Counted | None]:
 
 
 def _counted(own: ColumnBins, answers: Iterator[Any]) -> Counted:
-    filled, odd = int(next(answers)), int(next(answers) or 0)
-    return Counted(filled, odd, tuple(_folded(part, next(answers)) for part in own.parts))
+    filled = int(next(answers))
+    parts = tuple(_folded(part, next(answers)) for part in own.parts)
+    numbers = own.column.kind in ("numeric", "embedding") and own.parts
+    return Counted(filled, filled - sum(parts[0]) if numbers else 0, parts)
 
 
 def _expressions(own: ColumnBins) -> Iterator[str]:
     read = value(own.column)
     yield f"count({read})"
-    yield _odd(own, read)
     for part in own.parts:
         yield _histogram(own, part, read)
-
-
-def _odd(own: ColumnBins, read: str) -> str:
-    if own.column.kind == "numeric":
-        return f"count_if(NOT isfinite({read}))"
-    if own.column.kind == "embedding" and own.parts:
-        length = f"len({read}) = {len(own.parts[0].vector)}"
-        return f"count_if(NOT ({length} AND coalesce(isfinite(list_inner_product({read}, {read})), false)))"
-    return "0"
 
 
 def _histogram(own: ColumnBins, part: Part, read: str) -> str:
