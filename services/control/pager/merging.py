@@ -34,9 +34,10 @@ def merged(known: Sequence[AlertKept], heard: Sequence[AlertKept]) -> list[Alert
     after = {own.fingerprint: own for own in known}
     for one in heard:
         old = after.get(one.fingerprint)
-        if old is None and one.status == "resolved":
-            continue
-        if old is None or (old.status, old.severity, old.since) != (one.status, one.severity, one.since):
+        if one.status == "resolved":
+            if old is not None and old.status == "firing":
+                after[one.fingerprint] = msgspec.structs.replace(old, status="resolved", until=one.until)
+        elif old is None or (old.status, old.severity, old.since) != ("firing", one.severity, one.since):
             after[one.fingerprint] = one
     return list(after.values())
 

@@ -117,6 +117,16 @@ def test_when_nothing_fires_any_more_the_incident_ends_by_itself_after_a_while(p
     assert place.kinds(own)[-4:] == ["resolved", *["notified"] * 3]
 
 
+def test_an_end_that_says_nothing_leaves_what_the_alert_said(place: PagerWorld) -> None:
+    began = place.alert()
+    (own,) = place.hear(began)
+    before = place.shown.incident(own)
+    place.hear(Alert("resolved", began.labels, startsAt=began.startsAt, fingerprint=began.fingerprint))
+    after = place.shown.incident(own)
+    assert (after.status, after.title) == ("quiet", before.title)
+    assert (after.alerts[0].summary, after.alerts[0].command) == (before.alerts[0].summary, "rankloop status")
+
+
 def test_one_of_two_alerts_that_ends_leaves_the_incident_open(place: PagerWorld) -> None:
     (own,) = place.hear(place.alert(key="a"), place.alert(key="b"))
     place.hear(place.alert(key="a", status="resolved"))
