@@ -41,7 +41,8 @@ class Context:
         performance: metrics of the window.
         report_id: the report that will hold the causes.
         log: where the log lies that a release is trained on.
-        least_impact: a change of tastes or of scores below it is no cause; a fault of the data always is one.
+        least_impact: a change of tastes or of scores, or a loss, below it is no cause; a fault of the data always is one.
+        much: what a drift of features must come to, to be a cause though neither outcomes nor a metric moved.
     """
 
     importance: Mapping[str, float] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Context:
     report_id: str = ""
     log: str = ""
     least_impact: float = 0.05
+    much: float = 0.15
 
     def command(self, cause: CauseName) -> str:
         """The one command that mends a cause or looks further."""
@@ -123,7 +125,8 @@ class _Search:
 
     def __init__(self, columns: Sequence[ColumnDrift], context: Context) -> None:
         self.columns, self.context = columns, context
-        self.named = {name_of(column): column for column in columns}
+        newest = {name_of(column): column for _, part in context.parts for column in part if column.verdict != "not enough rows"}
+        self.named = {name_of(column): _at_last(column, newest.get(name_of(column))) for column in columns}
         self.shares = context.shares(columns)
         self.left = [name for name, column in self.named.items() if column.verdict in ("broken", "drifted")]
         self.found: list[Cause] = []
@@ -165,16 +168,23 @@ class _Search:
             self.add("skewed-embedding", name, self.touched([name]), f"The vectors of {name} lie elsewhere than the reference's")
 
     def tastes(self) -> None:
-        """All that is left beside the scores, as one."""
+        """All that is left beside the scores, as one: where outcomes say so too, or where it is much.
+
+        Features of behaviour drift as histories grow, and nobody is worse off; so drift without outcomes that drift, or a metric
+        that is lost, must be `much`.
+        """
         left = [name for name in self.left if self.named[name].table != "scores"]
         acts = max((size(self.named[name]) for name in left if self.named[name].table == "outcomes"), default=0.0)
-        if not left or max(sum(map(self.weight, left)), acts) < self.context.least_impact:
+        lost = self.lost()
+        felt = max(acts, 1 - (lost.ratio or 0.0) if lost else 0.0)
+        least = self.context.least_impact if felt else self.context.much
+        if not left or max(sum(map(self.weight, left)), felt) < least or (self.found and not acts):
             return
         behaviour = [name for name in left if self.named[name].table in _ACTS or self.sources(name).tables & {*_ACTS}]
-        component = "outcomes" if len(behaviour) >= len(left) / 2 else self.common(left)
+        component = "outcomes" if felt or len(behaviour) >= len(left) / 2 else self.common(left)
         what = "What people ask for and choose" if component == "outcomes" else f"What {component} holds"
         first = max(left, key=self.weight)
-        self.add("taste-shift", component, left, f"{what} changed, most in {first}; no data is at fault", acts)
+        self.add("taste-shift", component, left, f"{what} changed, most in {first}; no data is at fault", felt)
 
     def scores(self) -> None:
         """Scores that moved: with what was found, or without anything, and then the release is another."""
@@ -187,18 +197,23 @@ class _Search:
             self.add("score-shift", "scores", moved, says, largest)
 
     def performance(self) -> None:
-        """A metric that was surely lost; it is a cause of its own only where nothing else is wrong."""
-        measured = [own for own in self.context.performance if own.kind == "measured" and own.ratio is not None]
-        lost = [own for own in measured if own.upper is not None and own.upper < 1]
-        if not lost:
+        """A metric of which more than `least_impact` was surely lost; a cause of its own only where nothing else is wrong."""
+        worst = self.lost()
+        if worst is None:
             return
-        worst = min(lost, key=lambda own: own.ratio or 0.0)
         ratio = worst.ratio or 0.0
         says = f"{worst.metric} is {ratio:.0%} of what it was, {worst.value:.4g} against {worst.reference:.4g}"
         if self.found:
             self.amend(lambda cause: msgspec.structs.replace(cause, says=f"{cause.says}; {says}"))
-        elif 1 - ratio >= self.context.least_impact:
+        else:
             self.add("performance", worst.metric, (), f"{says}, and no column changed", 1 - ratio)
+
+    def lost(self) -> Performance | None:
+        """The metric that surely lost most, of those that surely lost more than `least_impact`."""
+        limit = 1 - self.context.least_impact
+        measured = [own for own in self.context.performance if own.kind == "measured" and own.ratio is not None]
+        lost = [own for own in measured if own.upper is not None and own.upper < limit]
+        return min(lost, key=lambda own: own.ratio or 0.0, default=None)
 
     def add(self, cause: CauseName, component: str, columns: Iterable[str], says: str, least: float = 0.0) -> None:
         """Takes columns out of what is left, and adds what explains them."""
@@ -232,8 +247,18 @@ class _Search:
         return self.shares.get(name, 0.0) * size(self.named[name])
 
     def fault(self, name: str) -> Change:
-        """What is wrong with a column that nothing explains yet; empty for any other."""
-        return self.named[name].change if name in self.left else ""
+        """What is wrong with a column that nothing explains yet; empty for any other.
+
+        A feature of behaviour is undefined where there is no history: to be so more often is no fault of it. Nor is it a fault of
+        any column to have more values than it had.
+        """
+        column = self.named[name]
+        if name not in self.left:
+            return ""
+        before, now = column.null_share
+        if column.change == "nulls" and (now < before or self.sources(name).tables & {*_ACTS}):
+            return ""
+        return column.change
 
     def sources(self, name: str) -> Sources:
         """What a column is made of."""
@@ -259,6 +284,14 @@ class _Search:
 
 def _made_of(raw: str, lineage: Mapping[str, Sources]) -> list[str]:
     return [name for name, sources in lineage.items() if raw in sources.values]
+
+
+def _at_last(column: ColumnDrift, newest: ColumnDrift | None) -> ColumnDrift:
+    """A column with the fault that the newest part of the window shows, where the whole, half good, shows only a drift."""
+    if newest is None or column.verdict != "drifted" or newest.verdict != "broken" or newest.change not in _FAULTS:
+        return column
+    fields = {name: getattr(newest, name) for name in ("verdict", "change", "factor", "null_share", "says")}
+    return msgspec.structs.replace(column, **fields)
 
 
 def _did(column: ColumnDrift) -> str:
