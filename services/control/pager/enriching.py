@@ -26,7 +26,10 @@ _SUSPECT: Final = timedelta(hours=1)
 _MOST: Final = 12
 _PAGE: Final = 400
 _NOISE: Final = ("release.moved", "release.updated", "edges.corrected", "alert.answered", "fault.over")
-_OF_RELEASES: Final = ("edge", "replicas", "ranking", "canary", "serving", "scores", "outcomes")
+_OF_RELEASES: Final = (
+    *("edge", "replicas", "ranking", "ranker", "retrievers", "index", "catalogue"),
+    *("canary", "serving", "scores", "outcomes"),
+)
 """Components that a release can break; what else breaks is not mended by taking one back."""
 
 
