@@ -21,6 +21,7 @@ from services.control.database import Database, Run, events, open_database
 from services.control.pager import Incidents, Pager
 from services.control.runs import AlertPolicy, LocalLauncher, Runs, Triggers
 from services.control.views import Views
+from services.control.wire import ControlReadiness
 from services.settings import Settings
 
 PIPELINE = """
@@ -188,7 +189,7 @@ class Served(Place):
             incidents=Incidents(self.database, self.settings),
             edges=nothing,
             server=nothing,
-            readiness=nothing,
+            readiness=lambda: ControlReadiness(status="ready", role="leader", holder="toy", database="sqlite", last_tick=clock()),
             tokens=Tokens.read(self.settings),
             metrics=ControlMetrics(process=False),
         )

@@ -1,0 +1,140 @@
+"""The drift watch as a pipeline: a release made before a fault, and a window after it."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from monitoring.drift import EVIDENTLY, PAGE
+from pipelines.events import WATCH_STEPS
+from pipelines.watch import WatchOrder, WatchResult, compile_watch, run_watch
+from rankloop.bundle import Bundle, Manifest, Reference, verify
+from rankloop.contracts import Columns, Tables
+from rankloop.drift import DriftReport
+from rankloop.errors import DataError
+from rankloop.evaluation import Inputs, pack
+from rankloop.features import FeatureStore, compute, load_views
+from rankloop.ranking import LambdaMart
+from rankloop.recipe import Recipe
+from rankloop.simulation import Marketplace, Scale, UnitChange
+from rankloop.training import bundle_parts, fit_retrievers, windows
+
+SCALE = Scale(users=250, users_per_day=10, items=300, items_per_day=60, clients=60, days=34, impressions=16_000, list_length=8)
+MADE, BROKEN = 28, 30
+RECIPE = Recipe(retrievers=("popular", "profile"), depth=40)
+POLICY = {"min_rows": 60}
+
+
+def quiet(text: str, **facts: object) -> None:
+    """Says nothing."""
+
+
+def known(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """What was known when the release was made."""
+    then = SCALE.start + timedelta(days=MADE)
+    moment = Columns.CREATED_AT if name in ("items", "users") else Columns.TS
+    rows = frame.filter(pl.col(moment) < then)
+    if name == "items":
+        closed = pl.col(Columns.CLOSED_AT)
+        rows = rows.with_columns(pl.when(closed < then).then(closed).alias(Columns.CLOSED_AT))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data whose budgets are cents from a day on, and two bundles that were made before: with a reference, and without."""
+    root = tmp_path_factory.mktemp("world")
+    tables = Marketplace(SCALE, rng=5, faults=[UnitChange(BROKEN)]).history()
+    (root / "data").mkdir()
+    for name, frame in tables:
+        frame.write_parquet(root / "data" / f"{name}.parquet")
+    old, views = Tables(**{name: known(name, frame) for name, frame in tables}), load_views()
+    store = FeatureStore(views, compute(views, old))
+    fits = fit_retrievers(old, RECIPE, quiet)
+    judged = windows(old, store, fits, RECIPE, quiet)
+    ranker = LambdaMart().fit(judged.training, judged.validation, rng=np.random.default_rng(0))
+    (root / "evaluation.json").write_text(json.dumps({"systems": {"candidate": {}}}))
+    now = SCALE.start + timedelta(days=MADE)
+    inputs = Inputs(old, store, fits, ranker, RECIPE)
+    pack(inputs, root, root / "bundle", lineage={}, created_at=now)
+    parts = bundle_parts(old, store, fits, ranker, RECIPE)
+    Bundle.write(parts, root / "bare", as_of=now, created_at=now, surfaces=("job_feed",), numbers={}, lineage={})
+    return root
+
+
+@pytest.fixture(scope="module")
+def watched(world: Path) -> WatchResult:
+    until = (SCALE.start + timedelta(days=SCALE.days)).isoformat()
+    order = WatchOrder(
+        "contract", str(world / "data"), hours=72.0, until=until, bundle=str(world / "bundle"), policy=POLICY, control_api=""
+    )
+    return run_watch(order, world / "home")
+
+
+@pytest.mark.slow
+def test_a_unit_that_changed_is_named_as_a_cause_with_its_column(watched: WatchResult) -> None:
+    found = {(cause.cause, cause.component) for cause in watched.report.causes}
+    assert ("unit-change", "items.budget") in found
+    assert (watched.verdict, watched.report.surface) == ("broken", "job_feed")
+    (budget,) = (own for own in watched.report.columns if own.name == "items.budget")
+    assert budget.factor == pytest.approx(100, rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_report_is_kept_below_the_home_folder_with_the_same_verdicts(watched: WatchResult, world: Path) -> None:
+    place = world / "home" / "drift" / watched.report.report_id
+    assert watched.page == place / PAGE
+    assert DriftReport.read(place / "report.json") == watched.report
+    tests = json.loads((place / EVIDENTLY).read_text())["tests"]
+    shown = {test["metric_config"]["params"]["column"]: test["test_config"]["verdict"] for test in tests}
+    assert shown == {own.name: own.verdict for own in watched.report.columns if own.name in shown}
+    assert shown["items.budget"] == "broken"
+
+
+@pytest.mark.slow
+def test_every_step_is_told(watched: WatchResult) -> None:
+    assert {step.name: step.state for step in watched.steps} == dict.fromkeys(WATCH_STEPS, "done")
+
+
+@pytest.mark.slow
+def test_a_bundle_carries_its_reference_under_its_fingerprints(world: Path) -> None:
+    manifest = Manifest.read(world / "bundle")
+    assert "reference/profile.json" in manifest.files
+    verify(world / "bundle", manifest)
+    assert manifest.release_id != Manifest.read(world / "bare").release_id
+    own = Reference.read(world / "bundle")
+    assert own is not None
+    assert {"items", "users", "outcomes", "lists-job_feed", "shown-job_feed", "requests-job_feed"} <= set(own.profiles)
+    held = {column for sample in own.samples.values() for column in sample.columns}
+    assert not held & {Columns.USER_ID, Columns.ITEM_ID, Columns.TS}
+    assert all(sample.schema[f"items.{Columns.TITLE}"] != pl.String for name, sample in own.samples.items() if name == "items")
+
+
+@pytest.mark.slow
+def test_a_bundle_without_a_reference_opens_and_is_answered_by_no_reference(world: Path) -> None:
+    assert Bundle.open(world / "bare").manifest.surfaces == ("job_feed",)
+    until = (SCALE.start + timedelta(days=SCALE.days)).isoformat()
+    result = run_watch(
+        WatchOrder("contract", str(world / "data"), until=until, bundle=str(world / "bare"), control_api=""), world / "home"
+    )
+    assert result.verdict == "not enough rows"
+    assert result.report.says.startswith("no reference")
+    assert result.report.causes == ()
+
+
+def test_without_a_control_plane_a_bundle_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "items.parquet").write_bytes(b"x")
+    with pytest.raises(DataError, match="name one with --bundle"):
+        WatchOrder("contract", str(tmp_path), control_api="").parameters()
+
+
+def test_the_watch_compiles_to_every_step_and_records_afresh_each_time(tmp_path: Path) -> None:
+    compile_watch(tmp_path / "watch.yaml")
+    tasks = next(iter(yaml.safe_load_all((tmp_path / "watch.yaml").read_text())))["root"]["dag"]["tasks"]
+    assert {name.replace("-", "_") for name in tasks} == set(WATCH_STEPS)
+    cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    assert not cached & {"render-drift", "record-drift"}
