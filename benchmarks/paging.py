@@ -34,6 +34,7 @@ _RESOLVED_S: Final = 600.0
 _MENDED: Final = "error burst"
 """The fault that the policy for alerts mends."""
 
+_SETTLE_S: Final = 20.0
 _RATE: Final = 20
 _RECIPE: Final = {"retrievers": ["popular", "bm25"], "trials": 1}
 
@@ -117,6 +118,7 @@ def _watched(home: Path, heard: Told, effort: Effort, say: Say) -> Iterator[Ours
         "replicas": 2,
         "object_store_mb": 100,
         "scrape_seconds": effort.scrape_seconds,
+        "settle_seconds": _SETTLE_S,
         "pagerduty_url": f"{heard.url}/pagerduty",
         "pagerduty_key_file": str(home / "key"),
         "page_webhook_file": str(home / "webhook"),
