@@ -1,8 +1,11 @@
 """How far what people and the catalogue do now is from what the models learnt from."""
 
 from rankloop.drift.bins import Bins
+from rankloop.drift.causes import Context, causes, ranked
 from rankloop.drift.column import Column
 from rankloop.drift.compare import Comparison, compare
+from rankloop.drift.lineage import lineage
+from rankloop.drift.performance import Period, estimated, measured
 from rankloop.drift.policy import DriftPolicy
 from rankloop.drift.profile import ColumnProfile, Profile, profile
 from rankloop.drift.report import (
@@ -21,11 +24,14 @@ from rankloop.drift.report import (
     Verdict,
     verdict_of,
 )
+from rankloop.drift.sources import Sources
+from rankloop.drift.stream import Alarm, ErrorWatch, Promise
 
 __all__ = [
     "CAUSES",
     "CHANGES",
     "VERDICTS",
+    "Alarm",
     "Bins",
     "Cause",
     "CauseName",
@@ -34,15 +40,25 @@ __all__ = [
     "ColumnDrift",
     "ColumnProfile",
     "Comparison",
+    "Context",
     "Day",
     "DriftPolicy",
     "DriftReport",
+    "ErrorWatch",
     "Moment",
     "Performance",
+    "Period",
     "Profile",
+    "Promise",
     "Shares",
+    "Sources",
     "Verdict",
+    "causes",
     "compare",
+    "estimated",
+    "lineage",
+    "measured",
     "profile",
+    "ranked",
     "verdict_of",
 ]
