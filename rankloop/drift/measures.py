@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, kstwobign
+from scipy.special import chdtrc, kolmogorov
 
 __all__ = ["Distance", "adjusted", "distance", "js", "ks", "p_value", "psi", "unbiased", "wasserstein"]
 
@@ -145,7 +145,7 @@ def p_value(p: Counts, q: Counts, reference_n: float, window_n: float) -> float:
     # (Press et al., Numerical Recipes, 14.3: two binned samples of different sizes.)
     ratio = np.sqrt(window_n / reference_n)
     statistic = float(((ratio * one - two / ratio) ** 2 / both).sum())
-    return float(chi2.sf(statistic, len(both) - 1))
+    return float(chdtrc(len(both) - 1, statistic))
 
 
 def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,7 +170,7 @@ def _against(p: Counts, middle: Counts) -> float:
 
 
 def _ks_p(largest: float, reference_n: float, window_n: float) -> float:
-    return float(kstwobign.sf(largest * np.sqrt(reference_n * window_n / (reference_n + window_n))))
+    return float(kolmogorov(largest * np.sqrt(reference_n * window_n / (reference_n + window_n))))
 
 
 def _spread(p: Counts, centres: NDArray[np.float64]) -> float:

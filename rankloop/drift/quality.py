@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from rankloop.drift.bins import ColumnBins, Part
 from rankloop.drift.policy import DriftPolicy
@@ -110,7 +110,7 @@ def _nulls(pair: Pair, policy: DriftPolicy) -> Fault | None:
     one, two = pair.reference_rows * pair.reference_worth, pair.window_rows * pair.window_worth
     pooled = (before * one + after * two) / (one + two)
     deviation = np.sqrt(pooled * (1 - pooled) * (1 / one + 1 / two))
-    p = float(2 * norm.sf(abs(after - before) / deviation)) if deviation > 0 else 0.0
+    p = float(2 * ndtr(-abs(after - before) / deviation)) if deviation > 0 else 0.0
     odd = pair.window.odd / pair.window_rows
     of_these = f", {odd:.1%} of the rows NaN or infinite" if odd >= policy.nulls / 2 else ""
     says = f"missing in {after:.1%} of {pair.window_rows:,} rows{of_these}, against {before:.1%} in the reference"
