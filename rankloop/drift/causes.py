@@ -125,8 +125,10 @@ class _Search:
 
     def __init__(self, columns: Sequence[ColumnDrift], context: Context) -> None:
         self.columns, self.context = columns, context
-        newest = {name_of(column): column for _, part in context.parts for column in part if column.verdict != "not enough rows"}
-        self.named = {name_of(column): _at_last(column, newest.get(name_of(column))) for column in columns}
+        parts: dict[str, list[ColumnDrift]] = {}
+        for column in (column for _, part in context.parts for column in part if column.verdict != "not enough rows"):
+            parts.setdefault(name_of(column), []).append(column)
+        self.named = {name_of(column): _at_last(column, parts.get(name_of(column), [])[-2:]) for column in columns}
         self.shares = context.shares(columns)
         self.left = [name for name, column in self.named.items() if column.verdict in ("broken", "drifted")]
         self.found: list[Cause] = []
@@ -286,11 +288,17 @@ def _made_of(raw: str, lineage: Mapping[str, Sources]) -> list[str]:
     return [name for name, sources in lineage.items() if raw in sources.values]
 
 
-def _at_last(column: ColumnDrift, newest: ColumnDrift | None) -> ColumnDrift:
-    """A column with the fault that the newest part of the window shows, where the whole, half good, shows only a drift."""
-    if newest is None or column.verdict != "drifted" or newest.verdict != "broken" or newest.change not in _FAULTS:
+def _at_last(column: ColumnDrift, newest: Sequence[ColumnDrift]) -> ColumnDrift:
+    """A column with the fault that the newest part of the window shows, where the whole, half good, shows only a drift.
+
+    Where the whole of a raw column shows nothing yet, the two newest parts must agree.
+    """
+    faults = {part.change if part.verdict == "broken" else "" for part in newest[-1 if column.verdict == "drifted" else -2 :]}
+    agree = len(faults) == 1 and faults <= _FAULTS.keys()
+    early = column.verdict == "stable" and column.table in _TABLES and len(newest) == 2
+    if not agree or not (early or column.verdict == "drifted"):
         return column
-    fields = {name: getattr(newest, name) for name in ("verdict", "change", "factor", "null_share", "says")}
+    fields = {name: getattr(newest[-1], name) for name in ("verdict", "change", "factor", "null_share", "says")}
     return msgspec.structs.replace(column, **fields)
 
 
@@ -303,7 +311,8 @@ def _did(column: ColumnDrift) -> str:
         case "nulls":
             return f"went from {before:.0%} to {now:.0%} missing"
         case "vanished categories" | "new categories":
-            return f"has {column.change}" + (f": {column.says}" if column.says else "")
+            which = column.says.partition(": ")[2].rstrip(".")
+            return f"has {column.change}" + (f": {which}" if which else "")
         case "constant":
             return "holds one value only"
     return "has no new rows"

@@ -207,6 +207,17 @@ def test_a_fault_that_began_in_the_window_is_named_by_its_newest_part() -> None:
     assert (cause.cause, cause.component, cause.since) == ("unit-change", "items.budget", NOON + timedelta(days=1))
 
 
+def test_a_fault_that_the_window_does_not_show_yet_is_named_when_two_parts_agree() -> None:
+    whole, good = column("items.category", kind="category"), column("items.category", kind="category")
+    says = "items.category: 'Design', 9.8% of the reference's rows, are gone."
+    bad = column("items.category", "broken", "vanished categories", js=0.3, kind="category", says=says)
+    day = timedelta(days=1)
+    assert causes((whole,), Context(IMPORTANCE, MADE, parts=[(NOON, [good]), (NOON + day, [bad])])) == ()
+    (cause,) = causes((whole,), Context(IMPORTANCE, MADE, parts=[(NOON, [good]), (NOON + day, [bad]), (NOON + 2 * day, [bad])]))
+    assert (cause.cause, cause.component, cause.since) == ("vanished-category", "items.category", NOON + day)
+    assert cause.says.startswith("items.category has vanished categories: 'Design', 9.8% of the reference's rows, are gone")
+
+
 def test_columns_are_ranked_by_drift_times_importance() -> None:
     columns = (
         column("item_budget", "drifted", js=0.2),
