@@ -1,6 +1,5 @@
 """`rankloop runs ...`: runs of the pipelines, one after the other for each surface, and what starts them by itself."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,11 +11,12 @@ from rich.table import Table
 
 from pipelines.events import PIPELINES
 from rankloop.errors import ControlError
-from services.cli.console import NOT_PASSED, in_words, myself, out
+from services.cli.console import NOT_PASSED, myself, out
 from services.cli.controlled import AsJson, Why, control, print_json
 from services.cli.following import follow_log, follow_run
 from services.cli.given import Mapping, Source, given
 from services.cli.release import Recipe, Set, policy_from, recipe_from
+from services.cli.runs_shown import minute, show_end, show_run, table_of
 from services.control.client import ControlClient
 from services.control.wire import Why as Because
 from services.control.wire_runs import (
@@ -46,8 +46,6 @@ Pipeline = Annotated[str, typer.Option("--pipeline", help="What to run: release,
 Hours = Annotated[float, typer.Option("--hours", min=0.1, help="The length of the window that a drift watch looks at.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show each step as it ends, until the run has ended.")]
 
-_COLOURS = {"queued": "dim", "running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "magenta", "lost": "red"}
-
 
 @app.callback()
 def _default(context: typer.Context) -> None:
@@ -68,7 +66,7 @@ def list_runs(
     if as_json:
         print_json(found)
     elif found.runs:
-        out.print(_table(found.runs))
+        out.print(table_of(found.runs))
     else:
         out.print(f"there is no such run; start one with {myself()} runs start DATA")
 
@@ -108,7 +106,7 @@ def show(run: Run, follow: Follow = False, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        show_run(found)
 
 
 @app.command()
@@ -165,7 +163,7 @@ def schedule(
     body = NewSchedule(order, why, surface, cron or None, watch or None, not off)  # type: ignore[arg-type]
     with control() as client:
         made = client.send("PUT", f"/v1/schedules/{_part(name)}", body, ScheduleShown)
-    due = f"due next at {_minute(made.next_at)} UTC" if made.cron else f"looks at {made.watch}"
+    due = f"due next at {minute(made.next_at)} UTC" if made.cron else f"looks at {made.watch}"
     out.print(f"schedule [bold]{escape(name)}[/bold]: {escape(due) if made.enabled else 'off'}", soft_wrap=True)
 
 
@@ -183,8 +181,8 @@ def schedules(as_json: AsJson = False) -> None:
     table = Table("schedule", "surface", "when", "data", "next (UTC)", "last (UTC)", box=box.SIMPLE_HEAD)
     for own in found.schedules:
         when = own.cron or f"new data at {own.watch}"
-        following = _minute(own.next_at) if own.enabled else "off"
-        cells = (own.name, own.surface, when, str(own.order.get("path", "")), following, _minute(own.last_at))
+        following = minute(own.next_at) if own.enabled else "off"
+        cells = (own.name, own.surface, when, str(own.order.get("path", "")), following, minute(own.last_at))
         table.add_row(*map(escape, cells))
     out.print(table)
 
@@ -217,57 +215,12 @@ def _followed(client: ControlClient, run_id: str) -> None:
     Raises:
         typer.Exit: with 1 where it did not succeed, with 3 where the gate did not pass, or a watch saw drift.
     """
-    _end(ended := follow_run(client, run_id))
+    show_end(ended := follow_run(client, run_id))
     if ended.state != "succeeded":
         raise typer.Exit(1)
     passed = ended.verdict not in ("drifted", "broken") if ended.pipeline == "drift_watch" else ended.verdict == "pass"
     if ended.release_id is None and not passed:
         raise typer.Exit(NOT_PASSED)
-
-
-def _show(run: RunShown) -> None:
-    named = f"{run.pipeline} run [bold]{escape(run.run_id)}[/bold] of {run.surface}"
-    out.print(f"{named}, asked for by {escape(run.who)}: {escape(run.why)}")
-    out.print(f"  data: {escape(str(run.order.get('path', '')))}", soft_wrap=True)
-    if run.retry_of:
-        out.print(f"  goes on from {escape(run.retry_of)}")
-    table = Table("step", "state", "took", "memory", "said", box=box.SIMPLE_HEAD)
-    for step in run.steps:
-        took = in_words(step.seconds) if step.seconds else ""
-        memory = f"{step.peak_mb * 2**20 / 1e9:.2f} GB" if step.peak_mb else ""
-        table.add_row(step.name, step.state, took, memory, escape(step.said[-1].splitlines()[0] if step.said else ""))
-    out.print(table)
-    _end(run)
-
-
-def _end(run: RunShown) -> None:
-    took = f" after {in_words((run.ended_at - run.started_at).total_seconds())}" if run.started_at and run.ended_at else ""
-    release = f"; release [bold]{escape(run.release_id)}[/bold]" if run.release_id else ""
-    verdict = f"; verdict: {run.verdict}" if run.verdict else ""
-    out.print(f"{_state(run)}{took}{verdict}{release}", soft_wrap=True)
-    if run.error:
-        out.print(f"  {escape(run.error)}", soft_wrap=True)
-
-
-def _table(runs: list[RunShown]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("run", no_wrap=True, min_width=max(len(run.run_id) for run in runs))  # whole, to be copied
-    for name in ("pipeline", "surface", "state", "started by", "asked for (UTC)", "took", "release", "why"):
-        table.add_column(name)
-    for run in runs:
-        took = in_words((run.ended_at - run.started_at).total_seconds()) if run.started_at and run.ended_at else ""
-        by = run.who if run.trigger in ("api", "cli") else run.trigger
-        cells = (by, _minute(run.created_at), took, run.release_id or "", run.why)
-        table.add_row(run.run_id, run.pipeline, run.surface, _state(run), *map(escape, cells))
-    return table
-
-
-def _state(run: RunShown) -> str:
-    return f"[{_COLOURS.get(run.state, '')}]{run.state}[/]"
-
-
-def _minute(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
 def _address(run_id: str) -> str:
