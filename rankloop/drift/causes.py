@@ -95,8 +95,9 @@ def causes(columns: Sequence[ColumnDrift], context: Context) -> tuple[Cause, ...
     seen to be at fault, then raw columns that features at fault have in common. Skewed embeddings follow. What is left is one
     change of tastes; moved scores and a lost metric are causes of their own only where nothing else explains them.
 
-        impact = sum over features it touches of share of importance x size of the drift; for scores, tastes and metrics not less
-        than the size of their own drift, since all features work towards them
+        impact = sum over features it touches of share of importance x size of the drift. A feature made of a raw column at fault
+        has at least the size of the fault: lists are soon made of such rows. For scores, tastes and metrics it is not less than
+        the size of their own drift, since all features work towards them
 
     Args:
         columns: held against the reference.
@@ -222,22 +223,28 @@ class _Search:
         names = sorted(columns, key=lambda name: (-self.weight(name), name))
         self.left = [name for name in self.left if name not in names]
         context = self.context
-        unseen = set(_made_of(component, context.lineage)) - self.named.keys()
-        at_risk = sum(self.shares.get(name, 0.0) for name in unseen) * max(
-            (size(self.named[name]) for name in names), default=0.0
-        )
-        touched = sum(self.shares.get(name, 0.0) for name in {*names, *unseen})
+        spoilt = self.spoilt(component, names) if cause in _FAULTS.values() else {}
+        impact = sum(self.shares.get(name, 0.0) * max(self.size(name), spoilt.get(name, 0.0)) for name in {*names, *spoilt})
+        touched = sum(self.shares.get(name, 0.0) for name in {*names, *spoilt})
         own = Cause(
             cause=cause,
             component=component,
             columns=tuple(names),
-            impact=min(max(sum(map(self.weight, names)) + at_risk, least), 1.0),
+            impact=min(max(impact, least), 1.0),
             since=onset(context.parts, names),
             slice=worst_slice(context.slices, names, self.columns),
             says=says + (f"; {touched:.0%} of the ranker's importance leans on it" if touched else ""),
             command=context.command(cause),
         )
         self.found.append(own)
+
+    def spoilt(self, component: str, names: Sequence[str]) -> dict[str, float]:
+        """All features made of a raw column or table at fault, and how large the fault is: lists are soon made of such rows."""
+        made = [name for name, own in self.context.lineage.items() if component in own.values | own.tables]
+        if component in self.named:
+            return dict.fromkeys(made, self.size(component))
+        largest = max(map(self.size, names), default=0.0)
+        return dict.fromkeys(made if component in _TABLES else set(made) - self.named.keys(), largest)
 
     def amend(self, change: Callable[[Cause], Cause]) -> None:
         """Changes the cause with most impact."""
@@ -246,7 +253,12 @@ class _Search:
 
     def weight(self, name: str) -> float:
         """A column's share of importance x the size of its drift."""
-        return self.shares.get(name, 0.0) * size(self.named[name])
+        return self.shares.get(name, 0.0) * self.size(name)
+
+    def size(self, name: str) -> float:
+        """The size of a column's drift; 0 of one that was not compared or did not change."""
+        column = self.named.get(name)
+        return size(column) if column is not None and column.verdict in ("broken", "drifted") else 0.0
 
     def fault(self, name: str) -> Change:
         """What is wrong with a column that nothing explains yet; empty for any other.

@@ -51,7 +51,7 @@ def test_a_change_of_unit_is_one_cause_with_all_that_is_made_of_it() -> None:
     (cause,) = causes(changed, Context(IMPORTANCE, MADE, report_id="d7"))
     assert (cause.cause, cause.component) == ("unit-change", "items.budget")
     assert set(cause.columns) == {"items.budget", *touched}
-    assert cause.impact == pytest.approx(len(touched) / len(MADE) * 0.4)
+    assert cause.impact == pytest.approx(len(touched) / len(MADE) * 0.99)
     assert "100 times" in cause.says
     assert cause.command == "rankloop drift show d7"
 
@@ -274,8 +274,8 @@ def test_a_change_of_unit_is_large_whichever_way_it_went(factor: float) -> None:
     assert size(column("a", "broken", "unit", js=0.1, factor=factor)) == pytest.approx(0.99)
 
 
-def test_features_that_were_not_compared_are_at_risk_by_their_raw_column() -> None:
+def test_features_are_spoilt_as_much_as_their_raw_column_is_at_fault() -> None:
     lone = {"seen": Sources(frozenset({"items.budget"})), "unseen": Sources(frozenset({"items.budget"}))}
     columns = (column("items.budget", "broken", "nulls", null_share=(0.0, 0.5)), column("seen", "drifted", js=0.2))
     (cause,) = causes(columns, Context({"seen": 1.0, "unseen": 3.0}, lone))
-    assert cause.impact == pytest.approx(0.25 * 0.2 + 0.75 * 0.5)
+    assert cause.impact == pytest.approx(0.25 * 0.5 + 0.75 * 0.5)
