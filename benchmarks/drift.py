@@ -1,9 +1,10 @@
-"""Drift over millions of rows: seconds and memory, verdicts beside Evidently's, false alarms and what is found."""
+"""Drift over millions of rows: seconds and memory, verdicts beside Evidently's, false alarms and what is found; then streams."""
 
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.drifts import elec2, stream
 from benchmarks.drifts.beside import Beside, beside
 from benchmarks.drifts.calibration import false_alarms, found
 from benchmarks.drifts.rows import COLUMNS, write
@@ -34,6 +35,8 @@ def run(quick: bool) -> Result:
     chance = false_alarms(_QUICK_SIZES if quick else _SIZES, 20_000 if quick else 400_000)
     say("what is found")
     power = found((2_000,) if quick else (500, 2_000, 10_000, 100_000), _CHANGES, 1 if quick else 2)
+    say("elec2, then a marketplace watched by day")
+    (real, real_bars), (world, world_bars) = elec2.run(quick), stream.run(quick)
     return Result(
         name="drift",
         figures={
@@ -46,6 +49,8 @@ def run(quick: bool) -> Result:
             "false_alarms": {f"{rows:,} rows": figures for rows, figures in chance.items()},
             "found": power,
             "disagreements": both.differ,
+            **real,
+            **world,
         },
         versus={
             "Evidently's DataDriftPreset": {
@@ -54,7 +59,11 @@ def run(quick: bool) -> Result:
                 "beside_gb": both.theirs_gb,
             }
         },
-        bars=_bars(scale, both, max(figures["false_alarms"] for figures in chance.values()), _QUICK_ROWS if quick else _ROWS),
+        bars=[
+            *_bars(scale, both, max(figures["false_alarms"] for figures in chance.values()), _QUICK_ROWS if quick else _ROWS),
+            *real_bars,
+            *world_bars,
+        ],
     )
 
 

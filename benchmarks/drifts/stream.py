@@ -5,7 +5,7 @@ the seven before, by the library alone: rows of items, users and outcomes, what 
 Seven, because a day of so small a marketplace has too few people to be judged. Columns count alike, as no ranker is trained here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -60,20 +60,23 @@ def run(quick: bool) -> tuple[dict[str, Any], list[Bar]]:
         "a category vanishes": (CategoryVanishes(begins, _commonest(scale)), ("vanished-category", "items.category")),
         "tastes shift": (TastesShift(begins), ("taste-shift", "outcomes")),
     }
-    quiet = {(day, *_key(cause)) for day, found in _watched(scale, (), range(first, scale.days)) for cause in found}
-    false = {(name, place) for _, name, place in quiet}
-    figures: dict[str, Any] = {"stable_days": scale.days - first, "stable_false_causes": sorted(map(" ".join, false))}
+    false = {_key(cause) for _, found in _watched(scale, (), range(first, scale.days)) for cause in found}
+    figures: dict[str, dict[str, Any]] = {"no fault": {"days": scale.days - first, "causes": _listed(false)}}
     wrong = 0
     for name, (fault, right) in faults.items():
         days = list(_watched(scale, (fault,), range(begins, min(begins + _AFTER, scale.days), 2)))
         seen = {_key(cause) for _, found in days for cause in found}
-        when = next((day - begins for day, found in days if right in map(_key, found)), None)
+        when = next((day - begins + 1 for day, found in days if right in map(_key, found)), None)
         wrong += seen != {right}
-        figures[name] = {"days_until_found": when, "causes": ", ".join(sorted(map(" ".join, seen)))}
+        figures[name] = {"days": when, "causes": _listed(seen)}
     return {"stream": figures}, [
         Bar.at_most(f"stream: false causes in {scale.days - first} stable days", len(false), 1),
         Bar.at_most("stream: of 4 faults, those not found once with the right component", wrong, 0),
     ]
+
+
+def _listed(keys: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(sorted(f"{cause} of {component}" for cause, component in keys)) or "none"
 
 
 def _key(cause: Cause) -> tuple[str, str]:
