@@ -19,8 +19,8 @@ _FEW: Final = 20
 _HEAVY: Final = 0.03
 _LABELS: Final = 60
 _KNOWN: Final = 2_000
-_RANDOM: Final = 2
-_PRINCIPAL: Final = 4
+_RANDOM: Final = 1
+_PRINCIPAL: Final = 3
 _VECTORS: Final = 20_000
 
 Floats = NDArray[np.float64]
@@ -99,7 +99,7 @@ def _text(values: pl.Series) -> tuple[Part, ...]:
 
 
 def _embedding(values: pl.Series) -> tuple[Part, ...]:
-    """Length, distance from the mean, the directions of most variance, and two that are drawn.
+    """Length, distance from the mean, the three directions of most variance, and one that is drawn.
 
     A shift across all those directions at once is still seen: it moves the distance from the mean.
     """

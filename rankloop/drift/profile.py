@@ -22,6 +22,7 @@ QUANTILES: Final = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """The shares whose quantiles a profile keeps of a numeric column."""
 
 _SAMPLE: Final = 20_000
+_DESCRIBED: Final = ("numeric", "category", "list")
 _NEW: Final = 0.002
 _MOST_NEW: Final = 10
 
@@ -35,7 +36,7 @@ class ColumnProfile(msgspec.Struct, frozen=True):
         odd: of those, NaN or infinite; of embeddings also those of another length.
         parts: counts by bin, for each part of its bins.
         quantiles: of a numeric column: its values at `QUANTILES`, from the sample; else empty.
-        distinct: different values in the sample; of lists and texts different elements and words.
+        distinct: different values in the sample, of lists different elements; 0 of texts and embeddings.
         newcomers: labels that the reference's sample has not, with their share of the sample's labels; the commonest ten.
     """
 
@@ -116,7 +117,9 @@ def profile(
     if not watched or len({column.name for column in watched}) < len(watched):
         raise DataError(f"drift: {len(watched)} columns are watched; at least one is, and each once")
     with opened(relation, threads, memory) as rows:
-        there = [at for at, column in enumerate(watched) if column.name in rows.types]
+        # A window's texts and vectors are only counted: they are most of what there is to read.
+        read = [at for at, column in enumerate(watched) if bins is None or column.kind in _DESCRIBED]
+        there = [at for at in read if watched[at].name in rows.types]
         sample = rows.sample([watched[at] for at in there], _SAMPLE)
         sample = sample.rename({f"c{place}": f"c{at}" for place, at in enumerate(there)}) if there else sample
         fitted = bins or fit(watched, sample)
@@ -132,17 +135,20 @@ def _worth(rows: Rows, unit: str | None) -> float:
 
 def _columns(bins: Bins, counted: Sequence[Counted | None], sample: pl.DataFrame) -> tuple[ColumnProfile, ...]:
     return tuple(
-        ColumnProfile(there=False) if found is None else _column(own, found, sample[f"c{at}"].drop_nulls())
+        ColumnProfile(there=False) if found is None else _column(own, found, sample, f"c{at}")
         for at, (own, found) in enumerate(zip(bins.columns, counted, strict=True))
     )
 
 
-def _column(own: ColumnBins, found: Counted, values: pl.Series) -> ColumnProfile:
+def _column(own: ColumnBins, found: Counted, sample: pl.DataFrame, name: str) -> ColumnProfile:
+    if own.column.kind not in _DESCRIBED:
+        return ColumnProfile(there=True, filled=found.filled, odd=found.odd, parts=found.parts)
+    values = sample[name].drop_nulls()
     quantiles: tuple[float, ...] = ()
     if own.column.kind == "numeric":
         values = values.filter(values.is_finite())
         quantiles = tuple(np.quantile(values.to_numpy(), QUANTILES).tolist()) if len(values) else ()
-    flat = values.explode().drop_nulls() if own.column.kind in ("list", "text") else values
+    flat = values.explode().drop_nulls() if own.column.kind == "list" else values
     return ColumnProfile(
         there=True,
         filled=found.filled,
