@@ -6,7 +6,7 @@ Seven, because a day of so small a marketplace has too few people to be judged. 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -103,6 +103,7 @@ class _Watch:
     scale: Scale
     assembler: Assembler
     reference: Mapping[str, Profile]
+    seen: dict[int, list[ColumnDrift]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tables: Tables, scale: Scale) -> "_Watch":
@@ -158,11 +159,13 @@ class _Watch:
 
     def parts(self, day: int) -> list[tuple[datetime, list[ColumnDrift]]]:
         """The days of the window, raw columns only."""
-        found = []
-        for own in range(day + 1 - _WINDOW, day + 1):
-            since = self.scale.start + own * _DAY
+        return [(self.scale.start + own * _DAY, self.part(own)) for own in range(day + 1 - _WINDOW, day + 1)]
+
+    def part(self, day: int) -> list[ColumnDrift]:
+        """One day's raw columns."""
+        if day not in self.seen:
+            since = self.scale.start + day * _DAY
             rows = raw_rows(self.tables, _SURFACE, since, since + _DAY)
             kept = {name: profile(rows[name], bins=self.reference[name].bins, unit=UNITS.get(name)) for name in rows}
-            columns = [one for name in kept for one in compare(self.reference[name], kept[name], _PARTS).columns]
-            found.append((since, columns))
-        return found
+            self.seen[day] = [one for name in kept for one in compare(self.reference[name], kept[name], _PARTS).columns]
+        return self.seen[day]
