@@ -7,23 +7,12 @@ from typing import Final
 import msgspec
 
 from rankloop.drift.report import Cause, CauseName, Change, ColumnDrift, Performance
+from rankloop.drift.signs import ACTS, FAULTS, TABLES, at_last, at_most, did
 from rankloop.drift.sources import NOTHING, Sources
 from rankloop.drift.where import Parts, Slices, name_of, onset, size, worst_slice
 
 __all__ = ["Context", "causes", "ranked"]
 
-_FAULTS: Final[dict[Change, CauseName]] = {
-    "dead table": "dead-table",
-    "unit": "unit-change",
-    "nulls": "nulls",
-    "vanished categories": "vanished-category",
-    "new categories": "new-categories",
-    "constant": "constant",
-}
-"""Changes that are faults of the data, and what they are called as a cause; the first explain the others."""
-
-_ACTS: Final = ("outcomes", "impressions")
-_TABLES: Final = ("items", "users", *_ACTS)
 _SEVERAL: Final = 3
 _WHOLE: Final = 0.6
 """Above this share of a table's columns (and at least three of them) the table is at fault, and not each column."""
@@ -67,7 +56,7 @@ class Context:
         """Each feature's share of the importance; they sum to 1, over features that were not compared too."""
         given = {name: gain for name, gain in self.importance.items() if gain > 0}
         if not given:
-            given = {name_of(column): 1.0 for column in columns if column.table not in (*_TABLES, "scores")}
+            given = {name_of(column): 1.0 for column in columns if column.table not in (*TABLES, "scores")}
         total = sum(given.values())
         return {name: gain / total for name, gain in given.items()}
 
@@ -129,14 +118,14 @@ class _Search:
         parts: dict[str, list[ColumnDrift]] = {}
         for column in (column for _, part in context.parts for column in part if column.verdict != "not enough rows"):
             parts.setdefault(name_of(column), []).append(column)
-        self.named = {name_of(column): _at_last(column, parts.get(name_of(column), [])[-2:]) for column in columns}
+        self.named = {name_of(column): at_last(column, parts.get(name_of(column), [])[-2:]) for column in columns}
         self.shares = context.shares(columns)
         self.left = [name for name, column in self.named.items() if column.verdict in ("broken", "drifted")]
         self.found: list[Cause] = []
 
     def dead_tables(self) -> None:
         """A table of which nothing comes any more: its columns say so, or all features made of it alone stand still."""
-        for table in _TABLES:
+        for table in TABLES:
             own = [name for name, column in self.named.items() if column.table == table]
             made = [name for name in self.named if self.sources(name).tables == {table}]
             dead = [name for name in own if self.fault(name) == "dead table"]
@@ -147,23 +136,23 @@ class _Search:
 
     def raw_faults(self) -> None:
         """Raw columns that are seen to be at fault; most columns of one table with the same fault are one cause."""
-        for change, cause in _FAULTS.items():
-            for table in _TABLES:
+        for change, cause in FAULTS.items():
+            for table in TABLES:
                 own = [name for name, column in self.named.items() if column.table == table]
                 wrong = [name for name in own if self.fault(name) == change and self.named[name].kind != "embedding"]
                 if len(wrong) >= _SEVERAL and len(wrong) > _WHOLE * len(own):
-                    self.add(cause, table, self.touched(wrong), f"{len(wrong)} columns of {table} {_did(self.named[wrong[0]])}")
+                    self.add(cause, table, self.touched(wrong), f"{len(wrong)} columns of {table} {did(self.named[wrong[0]])}")
                 for name in [name for name in wrong if name in self.left]:
-                    self.add(cause, name, self.touched([name]), f"{name} {_did(self.named[name])}")
+                    self.add(cause, name, self.touched([name]), f"{name} {did(self.named[name])}")
 
     def common_faults(self) -> None:
         """Features at fault, by the raw column that explains most of them, and else little that is well."""
-        for change, cause in _FAULTS.items():
+        for change, cause in FAULTS.items():
             while wrong := [name for name in self.left if self.fault(name) == change and self.named[name].kind != "embedding"]:
                 component = self.common(wrong)
                 own = [name for name in wrong if component == name or component in self.sources(name).values]
                 what = component if component in own else f"{len(own)} features made of {component}, such as {own[0]},"
-                self.add(cause, component, self.touched([component]), f"{what} {_did(self.named[own[0]])}")
+                self.add(cause, component, self.touched([component]), f"{what} {did(self.named[own[0]])}")
 
     def embeddings(self) -> None:
         """Embeddings that moved though nothing that they are made of is at fault."""
@@ -183,7 +172,7 @@ class _Search:
         least = self.context.least_impact if felt else self.context.much
         if not left or max(sum(map(self.weight, left)), felt) < least or (self.found and not acts):
             return
-        behaviour = [name for name in left if self.named[name].table in _ACTS or self.sources(name).tables & {*_ACTS}]
+        behaviour = [name for name in left if self.named[name].table in ACTS or self.sources(name).tables & {*ACTS}]
         component = "outcomes" if felt or len(behaviour) >= len(left) / 2 else self.common(left)
         what = "What people ask for and choose" if component == "outcomes" else f"What {component} holds"
         first = max(left, key=self.weight)
@@ -214,8 +203,7 @@ class _Search:
     def lost(self) -> Performance | None:
         """The metric that surely lost most, of those that surely lost more than `least_impact`."""
         limit = 1 - self.context.least_impact
-        measured = [own for own in self.context.performance if own.kind == "measured" and own.ratio is not None]
-        lost = [own for own in measured if own.upper is not None and own.upper < limit]
+        lost = [own for own in self.context.performance if own.kind == "measured" and at_most(own) < limit]
         return min(lost, key=lambda own: own.ratio or 0.0, default=None)
 
     def add(self, cause: CauseName, component: str, columns: Iterable[str], says: str, least: float = 0.0) -> None:
@@ -223,7 +211,7 @@ class _Search:
         names = sorted(columns, key=lambda name: (-self.weight(name), name))
         self.left = [name for name in self.left if name not in names]
         context = self.context
-        spoilt = self.spoilt(component, names) if cause in _FAULTS.values() else {}
+        spoilt = self.spoilt(component, names) if cause in FAULTS.values() else {}
         impact = sum(self.shares.get(name, 0.0) * max(self.size(name), spoilt.get(name, 0.0)) for name in {*names, *spoilt})
         touched = sum(self.shares.get(name, 0.0) for name in {*names, *spoilt})
         own = Cause(
@@ -244,7 +232,7 @@ class _Search:
         if component in self.named:
             return dict.fromkeys(made, self.size(component))
         largest = max(map(self.size, names), default=0.0)
-        return dict.fromkeys(made if component in _TABLES else set(made) - self.named.keys(), largest)
+        return dict.fromkeys(made if component in TABLES else set(made) - self.named.keys(), largest)
 
     def amend(self, change: Callable[[Cause], Cause]) -> None:
         """Changes the cause with most impact."""
@@ -264,13 +252,15 @@ class _Search:
         """What is wrong with a column that nothing explains yet; empty for any other.
 
         A feature of behaviour is undefined where there is no history: to be so more often is no fault of it. Nor is it a fault of
-        any column to have more values than it had.
+        any column to have more values than it had. What counts rows has no unit: it grows with its history.
         """
         column = self.named[name]
         if name not in self.left:
             return ""
         before, now = column.null_share
-        if column.change == "nulls" and (now < before or self.sources(name).tables & {*_ACTS}):
+        if column.change == "nulls" and (now < before or self.sources(name).tables & {*ACTS}):
+            return ""
+        if column.change == "unit" and any("." not in source for source in self.sources(name).values):
             return ""
         return column.change
 
@@ -298,33 +288,3 @@ class _Search:
 
 def _made_of(raw: str, lineage: Mapping[str, Sources]) -> list[str]:
     return [name for name, sources in lineage.items() if raw in sources.values]
-
-
-def _at_last(column: ColumnDrift, newest: Sequence[ColumnDrift]) -> ColumnDrift:
-    """A column with the fault that the newest part of the window shows, where the whole, half good, shows only a drift.
-
-    Where the whole of a raw column shows nothing yet, the two newest parts must agree.
-    """
-    faults = {part.change if part.verdict == "broken" else "" for part in newest[-1 if column.verdict == "drifted" else -2 :]}
-    agree = len(faults) == 1 and faults <= _FAULTS.keys()
-    early = column.verdict == "stable" and column.table in _TABLES and len(newest) == 2
-    if not agree or not (early or column.verdict == "drifted"):
-        return column
-    fields = {name: getattr(newest[-1], name) for name in ("verdict", "change", "factor", "null_share", "says")}
-    return msgspec.structs.replace(column, **fields)
-
-
-def _did(column: ColumnDrift) -> str:
-    """What a column at fault did, as the end of a sentence."""
-    before, now = column.null_share
-    match column.change:
-        case "unit":
-            return f"changed unit: {column.factor:.4g} times what it was" if column.factor else "changed unit"
-        case "nulls":
-            return f"went from {before:.0%} to {now:.0%} missing"
-        case "vanished categories" | "new categories":
-            which = column.says.partition(": ")[2].rstrip(".")
-            return f"has {column.change}" + (f": {which}" if which else "")
-        case "constant":
-            return "holds one value only"
-    return "has no new rows"
