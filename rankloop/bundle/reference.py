@@ -1,12 +1,14 @@
 """What a release learned from, as a bundle carries it: what later windows of time are held against."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from rankloop.drift import Profile
@@ -19,6 +21,7 @@ FOLDER: Final = "reference"
 """Within a bundle; a bundle may be without it."""
 
 _PROFILE: Final = "profile.json"
+_WORDS: Final = ("rarity", "directions")
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -43,6 +46,7 @@ class Reference:
         samples: by the same names, some thousand rows each.
         hours: by the names of relations whose rows are counted whole, the time in which those came.
         usual: by relation and column, how far parts of the reference lie from the whole: js, wasserstein, nulls.
+        words: `rarity` and `directions` of `rankloop.watch.vectors.WordVectors`; empty where the release has an encoder.
     """
 
     since: datetime
@@ -51,6 +55,7 @@ class Reference:
     samples: Mapping[str, pl.DataFrame]
     hours: Mapping[str, float]
     usual: Mapping[str, Mapping[str, Mapping[str, float]]]
+    words: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
 
     def expected(self, name: str, hours: float) -> float | None:
         """How many rows of a relation should come in so many hours; None where that is not known."""
@@ -65,6 +70,8 @@ class Reference:
         write_aside(folder / _PROFILE, msgspec.json.encode(record).decode())
         for name, sample in self.samples.items():
             sample.write_parquet(folder / f"{name}.parquet")
+        for name, numbers in self.words.items():
+            np.save(folder / f"{name}.npy", numbers, allow_pickle=False)
 
     @classmethod
     def read(cls, bundle: Path) -> "Reference | None":
@@ -79,9 +86,10 @@ class Reference:
         try:
             record = msgspec.json.decode((folder / _PROFILE).read_bytes(), type=_Record)
             samples = {name: pl.read_parquet(file) for name in record.profiles if (file := folder / f"{name}.parquet").is_file()}
-        except (OSError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
+            words = {name: np.load(file, allow_pickle=False) for name in _WORDS if (file := folder / f"{name}.npy").is_file()}
+        except (OSError, ValueError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
             raise BundleError(f"the reference in {folder} cannot be read ({error}); package the release again") from error
-        return cls(record.since, record.until, record.profiles, samples, record.hours, record.usual)
+        return cls(record.since, record.until, record.profiles, samples, record.hours, record.usual, words)
 
 
 def _plain(usual: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:

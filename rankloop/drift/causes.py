@@ -81,7 +81,7 @@ def causes(columns: Sequence[ColumnDrift], context: Context) -> tuple[Cause, ...
     """What explains the columns that changed, the most impact first.
 
     Faults of the data come first, each taking with it everything made of the raw column or table: dead tables, then raw columns
-    seen to be at fault, then raw columns that features at fault have in common. Skewed embeddings follow. What is left is one
+    seen to be at fault, then skewed embeddings, then raw columns that features at fault have in common. What is left is one
     change of tastes; moved scores and a lost metric are causes of their own only where nothing else explains them.
 
         impact = sum over features it touches of share of importance x size of the drift. A feature made of a raw column at fault
@@ -104,7 +104,7 @@ def causes(columns: Sequence[ColumnDrift], context: Context) -> tuple[Cause, ...
         [('unit-change', 'items.budget', ('item_daily_pay', 'items.budget'))]
     """
     search = _Search(columns, context)
-    for step in (search.dead_tables, search.raw_faults, search.common_faults, search.embeddings, search.tastes, search.scores):
+    for step in (search.dead_tables, search.raw_faults, search.embeddings, search.common_faults, search.tastes, search.scores):
         step()
     search.performance()
     return tuple(sorted(search.found, key=lambda cause: (-cause.impact, cause.cause, cause.component)))
@@ -155,9 +155,11 @@ class _Search:
                 self.add(cause, component, self.touched([component]), f"{what} {did(self.named[own[0]])}")
 
     def embeddings(self) -> None:
-        """Embeddings that moved though nothing that they are made of is at fault."""
-        for name in [name for name in self.left if self.named[name].kind == "embedding"]:
-            self.add("skewed-embedding", name, self.touched([name]), f"The vectors of {name} lie elsewhere than the reference's")
+        """Embeddings at fault though nothing that they are made of is; texts that drifted with them are taken along."""
+        for name in [name for name in self.left if self.named[name].kind == "embedding" and self.fault(name)]:
+            texts = [own for own in self.left if own in self.sources(name).values]
+            also = f"; {' and '.join(texts)} drifted too" if texts else ""
+            self.add("skewed-embedding", name, [*self.touched([name]), *texts], f"{name} {did(self.named[name])}{also}")
 
     def tastes(self) -> None:
         """All that is left beside the scores, as one: where outcomes say so too, or where it is much.
@@ -211,7 +213,7 @@ class _Search:
         names = sorted(columns, key=lambda name: (-self.weight(name), name))
         self.left = [name for name in self.left if name not in names]
         context = self.context
-        spoilt = self.spoilt(component, names) if cause in FAULTS.values() else {}
+        spoilt = self.spoilt(component, names) if cause in (*FAULTS.values(), "skewed-embedding") else {}
         impact = sum(self.shares.get(name, 0.0) * max(self.size(name), spoilt.get(name, 0.0)) for name in {*names, *spoilt})
         touched = sum(self.shares.get(name, 0.0) for name in {*names, *spoilt})
         own = Cause(
@@ -277,8 +279,8 @@ class _Search:
 
         One that was itself compared and is well is none; where none is left, the column with most weight speaks for itself.
         """
-        well = {name for name, column in self.named.items() if column.verdict == "stable"}
-        raw = sorted({source for name in names for source in self.sources(name).values if "." in source} - well)
+        none = {name for name, column in self.named.items() if column.verdict == "stable" or column.kind == "embedding"}
+        raw = sorted({source for name in names for source in self.sources(name).values if "." in source} - none)
         if not raw:
             return max(names, key=lambda name: (self.weight(name), name))
         made = {source: [name for name in _made_of(source, self.context.lineage) if name in self.named] for source in raw}

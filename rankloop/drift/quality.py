@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from rankloop.drift.bins import ColumnBins, Part
+from rankloop.drift.measures import distance
 from rankloop.drift.policy import DriftPolicy
 from rankloop.drift.profile import ColumnProfile
 from rankloop.drift.report import Change
@@ -18,6 +19,8 @@ _VARIED: Final = 0.95
 _AGREE: Final = 0.1
 _FEWEST: Final = 4
 _GONE: Final = 0.02
+_SKEWED: Final = 4.0
+"""How many times the limit of a drift makes vectors skewed; a category that goes, even the commonest, moves them by about one."""
 
 
 class Pair(NamedTuple):
@@ -46,7 +49,7 @@ class Fault(NamedTuple):
     """A fault that was found.
 
     Attributes:
-        change: nulls, constant, unit, new categories or vanished categories.
+        change: nulls, constant, unit, skew, new categories or vanished categories.
         share: share of the window's rows that it touches.
         says: what is wrong, without the column's name.
         p: the chance of as much without a fault.
@@ -61,10 +64,10 @@ class Fault(NamedTuple):
 
 
 def fault(pair: Pair, policy: DriftPolicy) -> Fault | None:
-    """The first fault that is found, the plainest first: one value, missing values, a unit, labels."""
+    """The first fault that is found, the plainest first: one value, missing values, a unit, vectors, labels."""
     if (pair.window.filled - pair.window.odd) * pair.window_worth < policy.min_rows:
         return _nulls(pair, policy)
-    return _constant(pair) or _nulls(pair, policy) or _unit(pair, policy) or _labels(pair, policy)
+    return _constant(pair) or _nulls(pair, policy) or _unit(pair, policy) or _skew(pair, policy) or _labels(pair, policy)
 
 
 def missing(column: ColumnProfile, rows: int) -> float:
@@ -145,6 +148,25 @@ def _unit(pair: Pair, policy: DriftPolicy) -> Fault | None:
     times = f"{factor:.4g} times" if factor > 1 else f"1/{1 / factor:.4g} of"
     says = f"every quantile is {times} the reference's (median {before[middle]:.4g}, now {after[middle]:.4g})"
     return Fault("unit", 1.0, says, 0.0, factor)
+
+
+def _skew(pair: Pair, policy: DriftPolicy) -> Fault | None:
+    """Vectors of other lengths than the reference's, or as far from its mean as none of it: no change of taste does that."""
+    for at, part in enumerate(pair.bins.parts):
+        before, after = np.array(pair.reference.parts[at], float), np.array(pair.window.parts[at], float)
+        if part.take not in ("norm", "distance") or not before.sum() or not after.sum():
+            continue
+        worth = before.sum() * pair.reference_worth, after.sum() * pair.window_worth
+        apart = distance(before, after, *worth, np.array(part.centres))
+        if apart.js >= _SKEWED * policy.js:
+            one, two = (part.shown[_middle(counts)] for counts in (before, after))
+            says = f"lies elsewhere than the reference; the median of the vectors' {part.name} was {one}, and is {two}"
+            return Fault("skew", apart.js, says, apart.p)
+    return None
+
+
+def _middle(counts: NDArray[np.float64]) -> int:
+    return int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
 
 
 def _labels(pair: Pair, policy: DriftPolicy) -> Fault | None:

@@ -32,7 +32,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone; ISO 8601 with Z in JSON."""
 
 Verdict = Literal["stable", "drifted", "broken", "not enough rows"]
-Change = Literal["", "nulls", "unit", "new categories", "vanished categories", "constant", "dead table", "taste"]
+Change = Literal["", "nulls", "unit", "new categories", "vanished categories", "constant", "skew", "dead table", "taste"]
 CauseName = Literal[
     "unit-change",
     "nulls",

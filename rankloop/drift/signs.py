@@ -35,7 +35,7 @@ def at_last(column: ColumnDrift, newest: Sequence[ColumnDrift]) -> ColumnDrift:
     Where the whole of a raw column shows nothing yet, the two newest parts must agree.
     """
     faults = {part.change if part.verdict == "broken" else "" for part in newest[-1 if column.verdict == "drifted" else -2 :]}
-    agree = len(faults) == 1 and faults <= FAULTS.keys()
+    agree = len(faults) == 1 and faults <= {*FAULTS, "skew"}
     early = column.verdict == "stable" and column.table in TABLES and len(newest) == 2
     if not agree or not (early or column.verdict == "drifted"):
         return column
@@ -54,6 +54,8 @@ def did(column: ColumnDrift) -> str:
         case "vanished categories" | "new categories":
             which = column.says.partition(": ")[2].rstrip(".")
             return f"has {column.change}" + (f": {which}" if which else "")
+        case "skew":
+            return column.says.partition(": ")[2].rstrip(".") or "lies elsewhere than the reference"
         case "constant":
             return "holds one value only"
     return "has no new rows"

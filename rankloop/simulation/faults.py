@@ -10,8 +10,9 @@ from rankloop.errors import DataError
 from rankloop.simulation.scale import DAY, Scale
 from rankloop.simulation.vocabulary import lexicon
 
-__all__ = ["CategoryVanishes", "Fault", "GoesNull", "TastesShift", "UnitChange", "check", "record"]
+__all__ = ["CategoryVanishes", "Fault", "GoesNull", "TastesShift", "TextsGarbled", "UnitChange", "check", "record"]
 
+_TEXTS = frozenset({Columns.TITLE, Columns.DESCRIPTION, Columns.HEADLINE, Columns.QUERY})
 _TIME = {"items": Columns.CREATED_AT, "users": Columns.CREATED_AT, "impressions": Columns.TS, "outcomes": Columns.TS}
 
 
@@ -71,7 +72,22 @@ class TastesShift:
     share: float = 0.8
 
 
-Fault = UnitChange | GoesNull | CategoryVanishes | TastesShift
+@dataclass(frozen=True)
+class TextsGarbled:
+    """Texts are written with their bytes read as UTF-16, so that no word is left; people still see the true ones.
+
+    Attributes:
+        from_day: the first day concerned, 0 is the first day of history.
+        columns: texts of `table`.
+        table: whose.
+    """
+
+    from_day: int
+    columns: tuple[str, ...] = (Columns.TITLE, Columns.DESCRIPTION)
+    table: str = "items"
+
+
+Fault = UnitChange | GoesNull | CategoryVanishes | TastesShift | TextsGarbled
 
 
 def check(faults: Sequence[Fault], scale: Scale) -> None:
@@ -85,6 +101,8 @@ def check(faults: Sequence[Fault], scale: Scale) -> None:
             raise DataError(f"{fault}: from_day must be one of the {scale.days} days of history, 0 to {scale.days - 1}")
         if isinstance(fault, UnitChange | GoesNull):
             _check_column(fault)
+        if isinstance(fault, TextsGarbled):
+            _check_texts(fault)
         if isinstance(fault, CategoryVanishes):
             names = [category.name for category in lexicon().categories]
             if fault.category not in names:
@@ -96,13 +114,30 @@ def check(faults: Sequence[Fault], scale: Scale) -> None:
 def record(frame: pl.DataFrame, table: str, faults: Sequence[Fault], scale: Scale) -> pl.DataFrame:
     """The table as it is written while faults of recording are on; only rows from their date on differ."""
     for fault in faults:
-        if not isinstance(fault, UnitChange | GoesNull) or fault.table != table:
+        if not isinstance(fault, UnitChange | GoesNull | TextsGarbled) or fault.table != table:
             continue
         since = pl.lit(scale.start_us + fault.from_day * DAY, pl.Int64).cast(pl.Datetime("us", "UTC"))
-        changed = pl.lit(None) if isinstance(fault, GoesNull) else pl.col(fault.column) * fault.factor
-        kept = pl.when(pl.col(_TIME[table]) < since).then(pl.col(fault.column)).otherwise(changed)
-        frame = frame.with_columns(kept.cast(frame.schema[fault.column]).alias(fault.column))
+        for column, changed in _written(fault).items():
+            kept = pl.when(pl.col(_TIME[table]) < since).then(pl.col(column)).otherwise(changed)
+            frame = frame.with_columns(kept.cast(frame.schema[column]).alias(column))
     return frame
+
+
+def _written(fault: UnitChange | GoesNull | TextsGarbled) -> dict[str, pl.Expr]:
+    """By column, what is written in place of the true value."""
+    if isinstance(fault, TextsGarbled):
+        return {name: pl.col(name).map_elements(_garbled, return_dtype=pl.String) for name in fault.columns}
+    return {fault.column: pl.lit(None) if isinstance(fault, GoesNull) else pl.col(fault.column) * fault.factor}
+
+
+def _garbled(text: str) -> str:
+    """A text's UTF-8 bytes as a reader of UTF-16 takes them.
+
+    Example:
+        >>> _garbled("Logo design")
+        '潌潧搠獥杩\ufffd'
+    """
+    return text.encode("utf-8").decode("utf-16-le", errors="replace")
 
 
 def _check_column(fault: UnitChange | GoesNull) -> None:
@@ -113,3 +148,9 @@ def _check_column(fault: UnitChange | GoesNull) -> None:
         raise DataError(f"{fault}: the contract requires {fault.column!r}; choose a column that may be null")
     if isinstance(fault, UnitChange) and schema[fault.column] != pl.Float64:
         raise DataError(f"{fault}: {fault.column!r} is not a measured number; choose one such as {Columns.BUDGET!r}")
+
+
+def _check_texts(fault: TextsGarbled) -> None:
+    wrong = [name for name in fault.columns if name not in _TEXTS or name not in SCHEMAS.get(fault.table, {})]
+    if wrong or not fault.columns:
+        raise DataError(f"{fault}: {wrong or 'nothing'} is no text of a table {fault.table!r}; choose of {sorted(_TEXTS)}")

@@ -25,6 +25,7 @@ from rankloop.watch.lists import logged_lists, shown_lists
 from rankloop.watch.making import REQUESTS
 from rankloop.watch.relations import LISTS, SHOWN, UNITS, charted, raw_rows
 from rankloop.watch.sampling import stratified
+from rankloop.watch.vectors import VECTORS, encoder_of, vectors_of
 
 __all__ = ["Asked", "Compared", "compare_window"]
 
@@ -32,6 +33,7 @@ Say = Callable[[str], None]
 _WEEK: Final = timedelta(days=7)
 _PARTS: Final = 8
 _LEARNED: Final = timedelta(days=14)
+_BY_SURFACE: Final = (LISTS, SHOWN, "requests", VECTORS["requests"])
 _RECORD: Final = "compared.json"
 
 
@@ -163,17 +165,18 @@ class _Watch:
     @cached_property
     def profiles(self) -> Mapping[str, Profile]:
         """The reference by relation, as far as it has the surface."""
-        names = {name: self.name(name) for name in ("items", "users", "outcomes", "requests", self.kind)}
+        names = {name: self.name(name) for name in ("items", "users", "outcomes", "requests", *VECTORS.values(), self.kind)}
         return {name: self.reference.profiles[own] for name, own in names.items() if own in self.reference.profiles}
 
     @cached_property
     def now(self) -> Mapping[str, pl.DataFrame]:
-        """The window's rows."""
-        return self.rows(self.asked.since, self.asked.until)
+        """The window's rows, with the vectors of its texts."""
+        rows = self.rows(self.asked.since, self.asked.until)
+        return rows | vectors_of(rows, encoder_of(self.release.parts.retrievers.values(), self.reference.words))
 
     def name(self, relation: str) -> str:
         """What the reference calls a relation."""
-        return f"{relation}-{self.asked.surface}" if relation in (LISTS, SHOWN, "requests") else relation
+        return f"{relation}-{self.asked.surface}" if relation in _BY_SURFACE else relation
 
     def rows(self, since: datetime, until: datetime) -> dict[str, pl.DataFrame]:
         """By relation, those of `[since, until)`."""
@@ -216,7 +219,8 @@ class _Watch:
         """Every column's drift."""
         before = self.rows(self.asked.since - _WEEK, self.asked.until - _WEEK)
         for name, reference in self.profiles.items():
-            now, then = (_counted(rows[name], name, reference) for rows in (self.now, before))
+            now = _counted(self.now[name], name, reference)
+            then = _counted(before[name], name, reference) if name in before else None
             expected = self.reference.expected(self.name(name), self.asked.hours)
             usual = self.reference.usual.get(self.name(name), {})
             yield from judged(reference, now, then, expected, usual, self.policy)

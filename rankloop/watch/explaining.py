@@ -16,6 +16,7 @@ from rankloop.drift.report import DriftReport, Performance, Verdict, verdict_of
 from rankloop.features import load_views
 from rankloop.ranking import RANKERS
 from rankloop.watch.comparing import Compared
+from rankloop.watch.vectors import with_vectors
 
 __all__ = ["explain", "name_of_report"]
 
@@ -76,7 +77,7 @@ def _context(compared: Compared, tables: Tables, bundle: Path, report_id: str) -
     ranker = RANKERS[manifest.ranker].load(bundle / "ranker")
     return Context(
         importance=ranker.importance(),
-        lineage=lineage(load_views(bundle / "features" / "views"), manifest.retrievers),
+        lineage=with_vectors(lineage(load_views(bundle / "features" / "views"), manifest.retrievers)),
         performance=(*_measured(compared, tables), *compared.record.estimates),
         parts=[(part.at, part.columns) for part in compared.record.parts],
         report_id=report_id,

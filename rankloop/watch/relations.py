@@ -4,6 +4,7 @@ items     rows of the table items, by when they were created
 users     rows of the table users, likewise
 outcomes  rows of the table outcomes, by when they happened
 requests  one row a request of one surface: what was asked
+item-vectors, query-vectors   of a sample of items, and of requests that search: where their texts lie
 lists     one row an item of a list of one surface: features, score, source, fallback
     shown     one row an item of a list that anybody made: features alone, where nobody logs them
 """
@@ -25,6 +26,7 @@ SHOWN: Final = "shown"
 UNITS: Final[Mapping[str, str]] = {
     "outcomes": Columns.USER_ID,
     "requests": Columns.USER_ID,
+    "query-vectors": Columns.USER_ID,
     LISTS: Columns.USER_ID,
     SHOWN: Columns.USER_ID,
 }
@@ -74,6 +76,8 @@ def columns_of(relation: str, frame: pl.DataFrame, features: Sequence[str] = ())
             found.append(Column(name, "text", table))
         elif column in _CATEGORIES:
             found.append(Column(name, "category", table))
+        elif _is_vector(frame.schema[name]):
+            found.append(Column(name, "embedding", table))
         elif isinstance(frame.schema[name], pl.List):
             found.append(Column(name, "list", table))
         else:
@@ -82,13 +86,23 @@ def columns_of(relation: str, frame: pl.DataFrame, features: Sequence[str] = ())
 
 
 def charted(relation: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """A relation's rows for a chart: no id, of a text the number of its words, of a list the number of its entries."""
+    """A relation's rows for a chart: no id; of a text the number of words, of a list of entries, of a vector its length."""
     shown = frame.drop(Columns.USER_ID, Columns.TS, strict=False)
     texts = [own.name for own in columns_of(relation, frame) if own.kind == "text"]
     return shown.with_columns(
         *(pl.col(name).str.split(" ").list.len().alias(name) for name in texts if frame.schema[name] == pl.String),
-        *(pl.col(name).list.len().alias(name) for name, kind in shown.schema.items() if isinstance(kind, pl.List)),
+        *(_length(name, kind) for name, kind in shown.schema.items() if isinstance(kind, pl.List)),
     )
+
+
+def _is_vector(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.List) and kind.inner == pl.Float32
+
+
+def _length(name: str, kind: pl.DataType) -> pl.Expr:
+    if _is_vector(kind):
+        return pl.col(name).list.eval(pl.element() ** 2).list.sum().sqrt()
+    return pl.col(name).list.len()
 
 
 def _within(frame: pl.DataFrame, moment: str, since: datetime, until: datetime) -> pl.DataFrame:

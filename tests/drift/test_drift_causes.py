@@ -116,7 +116,7 @@ def test_a_vanished_category_explains_what_is_keyed_by_it() -> None:
 
 
 def test_a_skewed_embedding_is_named() -> None:
-    assert found(*with_others(column("items.vector", "drifted", js=0.5, kind="embedding"))) == [
+    assert found(*with_others(column("items.vector", "broken", "skew", js=0.5, kind="embedding"))) == [
         ("skewed-embedding", "items.vector")
     ]
 

@@ -81,7 +81,7 @@ MADE = {
     "flag": (pl.lit(True), "broken", "constant"),
     "skills": (pl.col("skills").list.eval(pl.element().replace("s0", "rust")), "broken", "vanished categories"),
     "title": (pl.lit("w1 w2 ") + pl.col("title"), "drifted", "taste"),
-    "meaning": (pl.col("meaning").list.eval(pl.element() * 1.3), "drifted", "taste"),
+    "meaning": (pl.col("meaning").list.eval(pl.element() * 1.3), "broken", "skew"),
 }
 
 

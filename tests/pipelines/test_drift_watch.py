@@ -14,13 +14,13 @@ from pipelines.events import WATCH_STEPS
 from pipelines.watch import WatchOrder, WatchResult, compile_watch, run_watch
 from rankloop.bundle import Bundle, Manifest, Reference, verify
 from rankloop.contracts import Columns, Tables
-from rankloop.drift import DriftPolicy, DriftReport
+from rankloop.drift import Cause, DriftPolicy, DriftReport
 from rankloop.errors import DataError
 from rankloop.evaluation import Inputs, pack
 from rankloop.features import FeatureStore, compute, load_views
 from rankloop.ranking import LambdaMart
 from rankloop.recipe import Recipe
-from rankloop.simulation import Marketplace, Scale, UnitChange
+from rankloop.simulation import CategoryVanishes, Fault, Marketplace, Scale, TextsGarbled, UnitChange
 from rankloop.training import bundle_parts, fit_retrievers, windows
 from rankloop.watch import Asked, compare_window, explain
 
@@ -133,6 +133,29 @@ def test_a_window_without_rows_is_never_called_stable(world: Path) -> None:
     report = explain(compared, tables, world / "bundle", report_id="d1", at=until)
     assert (report.verdict, report.causes) == ("not enough rows", ())
     assert "widen the window" in report.says
+
+
+def causes_of(world: Path, *faults: Fault) -> dict[str, Cause]:
+    """By name, what a watch of the last days says is wrong where these faults are on since the break."""
+    tables, until = Marketplace(SCALE, rng=5, faults=faults).history(), SCALE.start + timedelta(days=SCALE.days)
+    compared = compare_window(tables, world / "bundle", Asked("job_feed", until, 72.0), DriftPolicy.of(POLICY), quiet)
+    return {own.cause: own for own in explain(compared, tables, world / "bundle", report_id="d1", at=until).causes}
+
+
+@pytest.mark.slow
+def test_garbled_texts_are_a_skewed_embedding_with_the_texts_that_moved(world: Path) -> None:
+    (skew,) = causes_of(world, TextsGarbled(BROKEN)).values()
+    assert (skew.cause, skew.component) == ("skewed-embedding", "items.embedding")
+    assert {"items.embedding", "items.title", "items.description"} <= {*skew.columns}
+    assert skew.impact > 0
+
+
+@pytest.mark.slow
+def test_vectors_that_moved_as_a_category_went_are_not_skewed(world: Path) -> None:
+    posted = pl.read_parquet(world / "data" / "items.parquet")[Columns.CATEGORY].value_counts(sort=True)
+    found = causes_of(world, CategoryVanishes(BROKEN, posted[0, Columns.CATEGORY]))
+    assert {*found} == {"vanished-category"}
+    assert "items.embedding" in found["vanished-category"].columns
 
 
 def test_without_a_control_plane_a_bundle_must_be_named(tmp_path: Path) -> None:

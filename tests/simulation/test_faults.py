@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from rankloop.contracts import Columns, Tables
 from rankloop.errors import DataError
-from rankloop.simulation import CategoryVanishes, Fault, GoesNull, Marketplace, Scale, TastesShift, UnitChange
+from rankloop.simulation import CategoryVanishes, Fault, GoesNull, Marketplace, Scale, TastesShift, TextsGarbled, UnitChange
 
 SCALE = Scale.tiny()
 DAY = 8
@@ -22,6 +22,8 @@ ALL: list[Fault] = [
     GoesNull(DAY, column=Columns.QUERY, table="impressions"),
     CategoryVanishes(DAY, "Web development"),
     TastesShift(DAY),
+    TextsGarbled(DAY),
+    TextsGarbled(DAY, columns=(Columns.QUERY,), table="impressions"),
 ]
 
 
@@ -62,7 +64,7 @@ def test_a_budget_in_cents_is_a_hundred_times_the_dollars(clean: Tables) -> None
     assert (factor == pl.Series(np.where(late, 100.0, 1.0))).all()
 
 
-@pytest.mark.parametrize("fault", [UnitChange(DAY), GoesNull(DAY)], ids=repr)
+@pytest.mark.parametrize("fault", [UnitChange(DAY), GoesNull(DAY), TextsGarbled(DAY)], ids=repr)
 def test_people_do_not_notice_a_fault_of_recording(clean: Tables, fault: Fault) -> None:
     broken = faulty(fault)
     assert_frame_equal(broken.impressions, clean.impressions)
@@ -72,6 +74,15 @@ def test_people_do_not_notice_a_fault_of_recording(clean: Tables, fault: Fault) 
 def test_a_column_that_goes_null_is_null_from_the_date_on(clean: Tables) -> None:
     broken = faulty(GoesNull(DAY)).items
     assert (broken[Columns.SKILLS].is_null() == (clean.items[Columns.CREATED_AT] >= DATE)).all()
+
+
+def test_a_garbled_text_has_no_word_of_the_true_one_and_its_bytes_are_still_there(clean: Tables) -> None:
+    late = pl.col(Columns.CREATED_AT) >= DATE
+    for wrong, right in zip(
+        faulty(TextsGarbled(DAY)).items.filter(late)[Columns.TITLE], clean.items.filter(late)[Columns.TITLE], strict=True
+    ):
+        assert not set(wrong.split()) & set(right.split())
+        assert wrong.removesuffix("\ufffd").encode("utf-16-le").decode() == right[: len(right) // 2 * 2]
 
 
 def test_a_category_that_vanishes_is_not_posted_again(clean: Tables) -> None:
@@ -106,6 +117,9 @@ def test_faults_can_be_switched_on_together() -> None:
         (UnitChange(1, column=Columns.TITLE), "not a measured number"),
         (UnitChange(1, table="cars"), "in a table 'cars'"),
         (CategoryVanishes(1, "Alchemy"), "there is no such category"),
+        (TextsGarbled(1, columns=(Columns.ITEM_ID,)), "is no text"),
+        (TextsGarbled(1, columns=(Columns.QUERY,)), "is no text of a table 'items'"),
+        (TextsGarbled(1, columns=()), "nothing is no text"),
         (TastesShift(1, share=0), "share must be above 0"),
     ],
     ids=repr,
