@@ -52,23 +52,25 @@ _DATA_FAULTS: Final = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How much: of the log, of which faults, and how long it is quiet before the first one, seconds."""
+    """How much: of the log, of which faults, how long it is quiet before the first one, and how few rows are judged."""
 
     impressions: int
     serving: tuple[str, ...]
     data: tuple[str, ...]
     scrape_seconds: float
     quiet_seconds: float
+    drift: dict[str, Any]
 
 
 _FULL: Final = Effort(
-    140_000,
+    500_000,
     ("slow replica", "dead collectors", "error burst", "spike of bots", "stale index"),
     tuple(_DATA_FAULTS),
     15.0,
     330.0,
+    {},
 )
-_QUICK: Final = Effort(140_000, ("error burst",), ("unit change",), 2.0, 5.0)
+_QUICK: Final = Effort(140_000, ("error burst",), ("unit change",), 2.0, 5.0, {"min_rows": 100})
 
 
 class Page(NamedTuple):
@@ -158,11 +160,11 @@ def _faults(
     say(f"nothing is wrong for {effort.quiet_seconds:.0f} s, and a week's data is as ever")
     with ControlClient.of(stack.settings) as control:
         bundle = Path(control.release(str(result.release_id)).bundle)
-    _watch(stack, market.well, market)
+    _watch(stack, market.well, market, effort)
     time.sleep(max(0.0, effort.quiet_seconds - (time.monotonic() - began)))
     false = len(heard.incidents(began))
-    pages = {name: _of_data(stack, market, heard, name, say) for name in effort.data}
-    _watch(stack, market.well, market)
+    pages = {name: _of_data(stack, market, heard, name, effort, say) for name in effort.data}
+    _watch(stack, market.well, market, effort)
     people = pl.read_parquet(market.known / "users.parquet")[Columns.USER_ID].to_list()
     for fault in serving_faults(stack, bundle, generator, people):
         if fault.name in effort.serving:
@@ -170,18 +172,16 @@ def _faults(
     return pages, false
 
 
-def _watch(stack: Ours, folder: Path, market: Market) -> None:
-    settings = stack.settings
-    until = market.until.isoformat()
-    run_watch(
-        WatchOrder("contract", str(folder), hours=market.hours, until=until, control_api=settings.control_url), settings.home
-    )
+def _watch(stack: Ours, folder: Path, market: Market, effort: Effort) -> None:
+    settings, until = stack.settings, market.until.isoformat()
+    asked = {"hours": market.hours, "until": until, "policy": effort.drift, "control_api": settings.control_url}
+    run_watch(WatchOrder("contract", str(folder), **asked), settings.home)  # type: ignore[arg-type]
 
 
-def _of_data(stack: Ours, market: Market, heard: Told, name: str, say: Say) -> Page:
+def _of_data(stack: Ours, market: Market, heard: Told, name: str, effort: Effort, say: Say) -> Page:
     say(f"a week with a {name}")
     cause, component = _DATA_FAULTS[name]
-    _watch(stack, market.hurt[name], market)
+    _watch(stack, market.hurt[name], market, effort)
     return _page(heard, cause, component, say)
 
 

@@ -4,7 +4,6 @@ from rankloop.drift.bins import Bins
 from rankloop.drift.causes import Context, causes, ranked
 from rankloop.drift.column import Column
 from rankloop.drift.compare import Comparison, compare
-from rankloop.drift.lineage import lineage
 from rankloop.drift.performance import Period, estimated, measured
 from rankloop.drift.policy import DriftPolicy
 from rankloop.drift.profile import ColumnProfile, Profile, profile
@@ -56,7 +55,6 @@ __all__ = [
     "causes",
     "compare",
     "estimated",
-    "lineage",
     "measured",
     "profile",
     "ranked",

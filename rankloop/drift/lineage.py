@@ -1,4 +1,7 @@
-"""From which raw columns of the contract tables each feature is computed."""
+"""From which raw columns of the contract tables each feature is computed.
+
+The package does not offer it: it needs the features, which take a second to load, and reports are read where none are.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

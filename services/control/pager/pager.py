@@ -86,8 +86,7 @@ class Pager:
         passed: Callable[[str], None] = nothing,
     ) -> None:
         self._database, self._settings, self._clock, self._passed = database, settings, clock, passed
-        self._heard = heard
-        self._settle = timedelta(seconds=settings.settle_seconds)
+        self._heard, self._settle = heard, timedelta(seconds=settings.settle_seconds)
         self._acting = Acting(database, triggers, commands, clock)
         self.outbox = Outbox(database, settings, receivers, clock=clock, passed=passed)
 

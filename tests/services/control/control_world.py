@@ -19,7 +19,7 @@ from services.control.counting import Counting
 from services.control.database import Database, database_url, open_database
 from services.control.drivers import RayServer, SocketEdges, Warmth
 from services.control.opening import readiness
-from services.control.pager import Incidents, Pager
+from services.control.pager import Incidents, Pager, open_receivers
 from services.control.pager.receivers import Receiver
 from services.control.readout import read_from_log, ripe
 from services.control.runs import open_runs
@@ -134,4 +134,4 @@ def world(rig: Rig, home: Path, *, more_edges: tuple[str, ...] = (), **settings:
         own = Settings.read(home=home, edges=str(rig.edge.config.admin_socket), start_seconds=20, **ports, **settings)
         edges = SocketEdges([str(rig.edge.config.admin_socket), *more_edges])
         with open_database(database_url(own)) as database:
-            yield World(own, database, serve, edges)
+            yield World(own, database, serve, edges, receivers=open_receivers(own))
