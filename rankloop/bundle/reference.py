@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rankloop.drift import Profile
+from rankloop.drift.slices import SliceCounts
 from rankloop.errors import BundleError
 from rankloop.files import write_aside
 
@@ -21,7 +22,11 @@ FOLDER: Final = "reference"
 """Within a bundle; a bundle may be without it."""
 
 _PROFILE: Final = "profile.json"
+_SLICES: Final = "slices.msgpack"
 _WORDS: Final = ("rarity", "directions")
+
+
+_Slices = dict[str, dict[str, SliceCounts]]
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -47,6 +52,7 @@ class Reference:
         hours: by the names of relations whose rows are counted whole, the time in which those came.
         usual: by relation and column, how far parts of the reference lie from the whole: js, wasserstein, nulls.
         words: `rarity` and `directions` of `rankloop.watch.vectors.WordVectors`; empty where the release has an encoder.
+        slices: by relation and slice, such as `country=IN`, the counts of its rows in the bins of the relation's profile.
     """
 
     since: datetime
@@ -56,6 +62,7 @@ class Reference:
     hours: Mapping[str, float]
     usual: Mapping[str, Mapping[str, Mapping[str, float]]]
     words: Mapping[str, npt.NDArray[np.float16]] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, SliceCounts]] = field(default_factory=dict)
 
     def expected(self, name: str, hours: float) -> float | None:
         """How many rows of a relation should come in so many hours; None where that is not known."""
@@ -70,6 +77,7 @@ class Reference:
         write_aside(folder / _PROFILE, msgspec.json.encode(record).decode())
         for name, sample in self.samples.items():
             sample.write_parquet(folder / f"{name}.parquet")
+        (folder / _SLICES).write_bytes(msgspec.msgpack.encode(self.slices))
         for name, numbers in self.words.items():
             np.save(folder / f"{name}.npy", numbers, allow_pickle=False)
 
@@ -87,9 +95,11 @@ class Reference:
             record = msgspec.json.decode((folder / _PROFILE).read_bytes(), type=_Record)
             samples = {name: pl.read_parquet(file) for name in record.profiles if (file := folder / f"{name}.parquet").is_file()}
             words = {name: np.load(file, allow_pickle=False) for name in _WORDS if (file := folder / f"{name}.npy").is_file()}
+            file = folder / _SLICES  # references from before it have none
+            slices = msgspec.msgpack.decode(file.read_bytes(), type=_Slices) if file.is_file() else {}
         except (OSError, ValueError, msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
             raise BundleError(f"the reference in {folder} cannot be read ({error}); package the release again") from error
-        return cls(record.since, record.until, record.profiles, samples, record.hours, record.usual, words)
+        return cls(record.since, record.until, record.profiles, samples, record.hours, record.usual, words, slices)
 
 
 def _plain(usual: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:

@@ -62,12 +62,14 @@ def worst_slice(slices: Slices, names: Collection[str], whole: Sequence[ColumnDr
         whole: all rows.
 
     Returns:
-        A slice's name; `all` where none drifts clearly more (1.25 times) than all rows do.
+        A slice's name; `all` where none drifts clearly more (1.25 times) than all rows do, by the columns that it has.
     """
-    overall = _mean(whole, names)
-    found = {name: _mean(columns, names) for name, columns in slices.items()}
+    found = {}
+    for name, columns in slices.items():
+        judged = {name_of(column) for column in columns if column.verdict != "not enough rows"} & {*names}
+        found[name] = _mean(columns, judged) - _WORSE * _mean(whole, judged)
     worst = max(found, key=lambda name: (found[name], name), default="all")
-    return worst if worst != "all" and found[worst] > max(_WORSE * overall, 0.0) else "all"
+    return worst if found.get(worst, 0.0) > 0 else "all"
 
 
 def onset(parts: Parts, names: Collection[str]) -> datetime | None:

@@ -17,6 +17,7 @@ from rankloop.contracts import Columns, Tables
 from rankloop.drift import DriftPolicy, Profile, profile
 from rankloop.drift.performance import Period, estimated
 from rankloop.drift.report import ColumnDrift, Performance
+from rankloop.drift.slices import count_slices, drifted_slices
 from rankloop.files import write_aside
 from rankloop.sources import event_log
 from rankloop.vocabulary import Vocabulary
@@ -25,6 +26,7 @@ from rankloop.watch.lists import logged_lists, shown_lists
 from rankloop.watch.making import REQUESTS
 from rankloop.watch.relations import LISTS, SHOWN, UNITS, charted, raw_rows
 from rankloop.watch.sampling import stratified
+from rankloop.watch.slicing import labels_of
 from rankloop.watch.vectors import VECTORS, encoder_of, vectors_of
 
 __all__ = ["Asked", "Compared", "compare_window"]
@@ -85,6 +87,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     reference_rows: dict[str, int] = {}
     columns: tuple[ColumnDrift, ...] = ()
     parts: tuple[Part, ...] = ()
+    slices: dict[str, tuple[ColumnDrift, ...]] = {}
     estimates: tuple[Performance, ...] = ()
 
 
@@ -145,7 +148,7 @@ def compare_window(tables: Tables, bundle: Path, asked: Asked, policy: DriftPoli
     rows = {name: frame.height for name, frame in watch.now.items()}
     facts |= {"reference_from": reference.since, "reference_until": reference.until, "rows": rows, "columns": columns}
     facts["reference_rows"] = {name: own.rows for name, own in watch.profiles.items()}
-    record = _Record(**facts, parts=tuple(watch.parts(columns)), estimates=watch.estimates())
+    record = _Record(**facts, parts=tuple(watch.parts(columns)), slices=watch.slices(columns), estimates=watch.estimates())
     samples = [reference.samples[watch.name(name)] for name in watch.profiles]
     shown = [charted(name, stratified(watch.now[name])) for name in watch.profiles]
     return Compared(record, _side_by_side(samples), _side_by_side(shown))
@@ -235,10 +238,24 @@ class _Watch:
         shown = self.shown(then.since, asked.until).filter(own)
         return estimated(shown, self.tables.outcomes, reference=then, window=Period(asked.since, asked.until))
 
+    def touched(self, columns: tuple[ColumnDrift, ...]) -> list[str]:
+        """The relations in which something changed."""
+        changed = {own.name for own in columns if own.verdict in ("broken", "drifted")}
+        return [name for name, own in self.profiles.items() if changed & {one.column.name for one in own.bins.columns}]
+
+    def slices(self, columns: tuple[ColumnDrift, ...]) -> dict[str, tuple[ColumnDrift, ...]]:
+        """The same slices as the reference has, of the relations in which something changed."""
+        found: dict[str, tuple[ColumnDrift, ...]] = {}
+        for name in self.touched(columns):
+            then, bins, rows = self.reference.slices.get(self.name(name), {}), self.profiles[name].bins, self.now[name]
+            now = count_slices(rows, labels_of(rows, self.tables), bins, unit=UNITS.get(name), names=list(then))
+            for own, judged_columns in drifted_slices(then, now, bins, self.policy).items():
+                found[own] = (*found.get(own, ()), *judged_columns)
+        return found
+
     def parts(self, columns: tuple[ColumnDrift, ...]) -> Iterator[Part]:
         """The window in hours, or days, of the relations in which something changed: since when."""
-        changed = {own.name for own in columns if own.verdict in ("broken", "drifted")}
-        touched = [name for name, own in self.profiles.items() if changed & {one.column.name for one in own.bins.columns}]
+        touched = self.touched(columns)
         step = timedelta(hours=max(1.0, round(self.asked.hours / _PARTS)))
         at = self.asked.since
         while touched and at < self.asked.until:

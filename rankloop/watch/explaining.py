@@ -79,6 +79,7 @@ def _context(compared: Compared, tables: Tables, bundle: Path, report_id: str) -
         importance=ranker.importance(),
         lineage=with_vectors(lineage(load_views(bundle / "features" / "views"), manifest.retrievers)),
         performance=(*_measured(compared, tables), *compared.record.estimates),
+        slices=compared.record.slices,
         parts=[(part.at, part.columns) for part in compared.record.parts],
         report_id=report_id,
     )

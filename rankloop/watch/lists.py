@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from rankloop.contracts import Columns, Tables
+from rankloop.contracts import UTC, Columns, Tables
 from rankloop.recommender import Recommender
 from rankloop.request import Request
 
@@ -18,6 +18,11 @@ LENGTH: Final = 10
 
 
 _NTH: Final = "~nth of the person"
+_WHOSE: Final[dict[str, Any]] = {
+    Columns.USER_ID: pl.String,
+    Columns.ITEM_ID: pl.String,
+    Columns.TS: UTC,
+}
 
 
 def logged_lists(shown: pl.DataFrame, features: Sequence[str], release_id: str) -> pl.DataFrame:
@@ -29,14 +34,14 @@ def logged_lists(shown: pl.DataFrame, features: Sequence[str], release_id: str) 
         release_id: whose lists; those of others were ranked by other features.
 
     Returns:
-        A column a feature (null where it was undefined), `score`, `source` and `fallback` where they are logged, `user_id`, `ts`.
-        Items that were not ranked have no row.
+        A column a feature (null where it was undefined), `score`, `source` and `fallback` where they are logged, and whose row it
+        is: `user_id`, `item_id`, `ts`. Items that were not ranked have no row.
     """
     wide = pl.col(Columns.FEATURES).list.len() == len(features)
     own = shown.filter((pl.col(Columns.RELEASE_ID) == release_id) & wide)
     told = [name for name in (Columns.SCORE, Columns.SOURCE, Columns.FALLBACK) if name in own.columns]
     values = own[Columns.FEATURES].list.to_array(len(features)).to_numpy() if own.height else np.empty((0, len(features)))
-    return _rows(values, features, own.select(*told, Columns.USER_ID, Columns.TS))
+    return _rows(values, features, own.select(*told, Columns.USER_ID, Columns.ITEM_ID, Columns.TS))
 
 
 def made_lists(recommender: Recommender, requests: Sequence[Request]) -> pl.DataFrame:
@@ -51,9 +56,10 @@ def made_lists(recommender: Recommender, requests: Sequence[Request]) -> pl.Data
             Columns.SCORE: np.concatenate([np.empty(0, np.float32), *(own.scores for own in ranked)]),
             Columns.SOURCE: [source for own in ranked for source in own.sources],
             Columns.USER_ID: [request.user_id for request in asked],
+            Columns.ITEM_ID: [item for own in ranked for item in recommender.assembler.catalogue.decode(own.items)],
             Columns.TS: [request.ts for request in asked],
         },
-        schema_overrides={Columns.SOURCE: pl.String, Columns.USER_ID: pl.String, Columns.TS: pl.Datetime("us", "UTC")},
+        schema_overrides={Columns.SOURCE: pl.String, **_WHOSE},
     )
     return _rows(values, names, rows)
 
@@ -84,11 +90,12 @@ def shown_lists(
     more = pl.DataFrame(
         {
             Columns.USER_ID: [own.user_id for own, items in zip(requests, codes, strict=True) for _ in items],
+            Columns.ITEM_ID: [item for items in lists[Columns.ITEM_ID] for item in items],
             Columns.TS: [own.ts for own, items in zip(requests, codes, strict=True) for _ in items],
         },
-        schema={Columns.USER_ID: pl.String, Columns.TS: pl.Datetime("us", "UTC")},
+        schema=_WHOSE,
     )
-    return _rows(values, assembler.names, more).select(*kept, Columns.USER_ID, Columns.TS)
+    return _rows(values, assembler.names, more).select(*kept, Columns.USER_ID, Columns.ITEM_ID, Columns.TS)
 
 
 def requests_of(

@@ -11,12 +11,14 @@ import polars as pl
 from rankloop.bundle.reference import Reference
 from rankloop.contracts import Columns, Tables
 from rankloop.drift import profile
+from rankloop.drift.slices import count_slices
 from rankloop.recommender import Recommender
 from rankloop.text import Encoder
 from rankloop.watch.judging import Usual, usual_of
 from rankloop.watch.lists import made_lists, requests_of, shown_lists
 from rankloop.watch.relations import LISTS, SHOWN, UNITS, charted, columns_of, raw_rows
 from rankloop.watch.sampling import stratified
+from rankloop.watch.slicing import labels_of
 from rankloop.watch.vectors import VECTORS, WordVectors, encoder_of, vectors_of, words_of
 
 __all__ = ["REQUESTS", "make_reference"]
@@ -45,7 +47,7 @@ def make_reference(tables: Tables, release: Recommender, since: datetime, tested
         tested_from: where its test window begins.
         until: where that ends.
     """
-    profiles, samples, hours = {}, {}, {}
+    profiles, samples, hours, slices = {}, {}, {}, {}
     usual: dict[str, dict[str, Usual]] = {}
     raw = _raw(tables, since, tested_from, until)
     words = {} if encoder_of(release.assembler.retrievers, {}) else words_of(raw["items"])
@@ -54,11 +56,12 @@ def make_reference(tables: Tables, release: Recommender, since: datetime, tested
         columns = columns_of(relation, rows, release.assembler.names)
         profiles[name] = profile(rows, columns, unit=UNITS.get(relation) if rows.height else None)
         usual[name] = usual_of(profiles[name], rows, UNITS.get(relation))
+        slices[name] = count_slices(rows, labels_of(rows, tables), profiles[name].bins, unit=UNITS.get(relation))
         samples[name] = charted(relation, stratified(rows))
         if relation not in (LISTS, SHOWN, *VECTORS.values()) and rows.height:
             first: datetime = rows[Columns.TS].min()  # type: ignore[assignment]
             hours[name] = (until - first).total_seconds() / 3600
-    return Reference(since, until, profiles, samples, hours, usual, words)
+    return Reference(since, until, profiles, samples, hours, usual, words, slices)
 
 
 def _raw(tables: Tables, since: datetime, tested_from: datetime, until: datetime) -> dict[str, pl.DataFrame]:

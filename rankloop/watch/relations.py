@@ -87,7 +87,7 @@ def columns_of(relation: str, frame: pl.DataFrame, features: Sequence[str] = ())
 
 def charted(relation: str, frame: pl.DataFrame) -> pl.DataFrame:
     """A relation's rows for a chart: no id; of a text the number of words, of a list of entries, of a vector its length."""
-    shown = frame.drop(Columns.USER_ID, Columns.TS, strict=False)
+    shown = frame.drop(Columns.USER_ID, Columns.ITEM_ID, Columns.TS, strict=False)
     texts = [own.name for own in columns_of(relation, frame) if own.kind == "text"]
     return shown.with_columns(
         *(pl.col(name).str.split(" ").list.len().alias(name) for name in texts if frame.schema[name] == pl.String),
@@ -113,6 +113,6 @@ def _named(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that have a distribution worth watching: no ids, no moments."""
     watched = [name for name, kind in frame.schema.items() if kind.is_numeric() or isinstance(kind, pl.List)]
     watched += [name for name in SCHEMAS[table] if name in _TEXTS | _CATEGORIES]
-    unit = [UNITS[table]] if table in UNITS else []
+    unit = [UNITS[table], Columns.ITEM_ID] if table in UNITS else []
     moment = pl.col(_MOMENTS[table]).alias(Columns.TS)
     return frame.select(*(pl.col(name).alias(f"{table}.{name}") for name in dict.fromkeys(watched)), *unit, moment)

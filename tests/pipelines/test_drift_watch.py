@@ -1,6 +1,7 @@
 """The drift watch as a pipeline: a release made before a fault, and a window after it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -156,6 +157,18 @@ def test_vectors_that_moved_as_a_category_went_are_not_skewed(world: Path) -> No
     found = causes_of(world, CategoryVanishes(BROKEN, posted[0, Columns.CATEGORY]))
     assert {*found} == {"vanished-category"}
     assert "items.embedding" in found["vanished-category"].columns
+
+
+@pytest.mark.slow
+def test_a_fault_of_one_country_is_named_with_it(world: Path) -> None:
+    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
+    (country, _), *_ = tables.items[Columns.COUNTRY].value_counts(sort=True).iter_rows()
+    late = pl.col(Columns.CREATED_AT) >= SCALE.start + timedelta(days=BROKEN)
+    hurt = pl.when(~(late & (pl.col(Columns.COUNTRY) == country))).then(Columns.SKILLS).alias(Columns.SKILLS)
+    broken = replace(tables, items=tables.items.with_columns(hurt))
+    compared = compare_window(broken, world / "bundle", Asked("job_feed", until, 72.0), DriftPolicy.of(POLICY), quiet)
+    (cause,) = explain(compared, broken, world / "bundle", report_id="d1", at=until).causes
+    assert (cause.cause, cause.component, cause.slice) == ("nulls", "items.skills", f"item_country={country}")
 
 
 def test_without_a_control_plane_a_bundle_must_be_named(tmp_path: Path) -> None:
