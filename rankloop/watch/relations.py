@@ -113,6 +113,6 @@ def _named(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that have a distribution worth watching: no ids, no moments."""
     watched = [name for name, kind in frame.schema.items() if kind.is_numeric() or isinstance(kind, pl.List)]
     watched += [name for name in SCHEMAS[table] if name in _TEXTS | _CATEGORIES]
-    unit = [UNITS[table], Columns.ITEM_ID] if table in UNITS else []
+    whose = [name for name in (UNITS.get(table), Columns.ITEM_ID) if name in frame.columns]
     moment = pl.col(_MOMENTS[table]).alias(Columns.TS)
-    return frame.select(*(pl.col(name).alias(f"{table}.{name}") for name in dict.fromkeys(watched)), *unit, moment)
+    return frame.select(*(pl.col(name).alias(f"{table}.{name}") for name in dict.fromkeys(watched)), *whose, moment)

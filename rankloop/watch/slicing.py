@@ -10,11 +10,7 @@ from rankloop.contracts import Columns, Tables
 __all__ = ["labels_of"]
 
 _NEW: Final = timedelta(days=28)
-_OWN: Final = (
-    (f"items.{Columns.CATEGORY}", Columns.CATEGORY),
-    (f"items.{Columns.COUNTRY}", "item_country"),
-    (f"users.{Columns.COUNTRY}", Columns.COUNTRY),
-)
+_COUNTRY: Final = f"users.{Columns.COUNTRY}"
 
 
 def labels_of(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
@@ -26,7 +22,7 @@ def labels_of(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
         item_country   of the item
 
     Args:
-        rows: of a relation, with its raw columns, or the ids and the moments of its rows.
+        rows: of a relation, with the ids and the moments of its rows, or the country of users.
         tables: say whose ids those are.
 
     Example:
@@ -35,7 +31,7 @@ def labels_of(rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
         >>> labels_of(world.outcomes, world).columns
         ['country', 'people', 'category', 'item_country']
     """
-    found = [rows[name].alias(label) for name, label in _OWN if name in rows.columns]
+    found = [rows[_COUNTRY].alias(Columns.COUNTRY)] if _COUNTRY in rows.columns else []
     if Columns.USER_ID in rows.columns:
         known = tables.users.select(Columns.USER_ID, Columns.COUNTRY, pl.col(Columns.CREATED_AT).alias("~since"))
         people = rows.select(Columns.USER_ID, Columns.TS).join(known, on=Columns.USER_ID, how="left", maintain_order="left")

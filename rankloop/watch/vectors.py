@@ -144,7 +144,7 @@ def with_vectors(lineage: Mapping[str, Sources]) -> dict[str, Sources]:
 
 def _vectors(rows: pl.DataFrame, text: pl.Expr, name: str, encoder: Encoder | WordVectors) -> pl.DataFrame:
     """A column of vectors beside the moments and who made a row; rows without a text are left out."""
-    kept = [own for own in (Columns.USER_ID, Columns.TS) if own in rows.columns]
+    kept = [own for own in (Columns.USER_ID, Columns.ITEM_ID, Columns.TS) if own in rows.columns]
     filled = pl.when(text.str.strip_chars() != "").then(text).alias("text")
     told = rows.select(*kept, filled).drop_nulls("text")
     most = _MOST if isinstance(encoder, WordVectors) else _MOST_ENCODED
