@@ -29,9 +29,9 @@ help: ## say what can be made
 demo: $(VENV)/.installed ## the whole loop, until a canary is promoted and a bad one rolled back; DATA=folder: on your log
 	@$(BIN)/rankloop demo $(if $(DATA),--data "$(DATA)")
 
-# two at a time: many tests wait for a process; a file stays together, since its tests share what they start
+# three at a time: many tests wait for a process; a file stays together, since its tests share what they start
 test: $(VENV)/.installed-dev ## every test; ARGS="-k gate" passes anything to pytest
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(VENV)/.installed-dev ## the tests that take no more than a few seconds each
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)

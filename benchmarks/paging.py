@@ -46,6 +46,7 @@ _DATA_FAULTS: Final = {
     "nulls": ("nulls", "items.skills"),
     "vanished category": ("vanished-category", "items.category"),
     "taste shift": ("taste-shift", ""),
+    "skewed embedding": ("skewed-embedding", "items.embedding"),
 }
 """By fault, the cause and the component that the page must name; an empty component: any."""
 

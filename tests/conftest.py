@@ -20,6 +20,12 @@ QUIET = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests begin first, those of several processes before them: so none goes on alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.parent.name not in ("end_to_end", "stack"), item.path not in slow))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_trace_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests keep their state under a folder of their own and send nothing anywhere."""

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from rankloop.contracts import Columns
-from rankloop.simulation import CategoryVanishes, GoesNull, Marketplace, Scale, TastesShift, UnitChange
+from rankloop.simulation import CategoryVanishes, GoesNull, Marketplace, Scale, TastesShift, TextsGarbled, UnitChange
 from rankloop.simulation.faults import Fault
 
 __all__ = ["Market", "made"]
@@ -44,7 +44,7 @@ def made(folder: Path, impressions: int, faults: Sequence[str], say: Say) -> Mar
     Args:
         folder: where the tables go.
         impressions: how many, about.
-        faults: of `unit change`, `nulls`, `vanished category`, `taste shift`.
+        faults: of `unit change`, `nulls`, `vanished category`, `taste shift`, `skewed embedding`.
         say: takes a line of progress.
     """
     scale = _scale(impressions)
@@ -57,6 +57,7 @@ def made(folder: Path, impressions: int, faults: Sequence[str], say: Say) -> Mar
         "nulls": GoesNull(begins),
         "vanished category": CategoryVanishes(begins, common),
         "taste shift": TastesShift(begins),
+        "skewed embedding": TextsGarbled(begins),
     }
     hurt = {}
     for name in faults:
