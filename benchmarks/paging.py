@@ -68,7 +68,7 @@ _FULL: Final = Effort(
     ("slow replica", "dead collectors", "error burst", "spike of bots", "stale index"),
     tuple(_DATA_FAULTS),
     15.0,
-    330.0,
+    120.0,
     {},
 )
 _QUICK: Final = Effort(140_000, ("error burst",), ("unit change",), 2.0, 5.0, {"min_rows": 100})
