@@ -43,6 +43,7 @@ def run(quick: bool) -> Result:
             "columns": len(COLUMNS),
             **scale,
             "beside_s": both.ours_s,
+            "beside_reference_anew_s": both.anew_s,
             "beside_cpu_s": both.ours_cpu_s,
             "beside_gb": both.ours_gb,
             "same_verdict": both.same,
@@ -70,7 +71,11 @@ def _bars(scale: dict[str, Any], both: Beside, alarms: float, rows: int) -> list
         Bar.at_most(f"a window of {rows:,} rows x {len(COLUMNS)} columns, seconds", scale["window_s"], 20.0),
         Bar.at_most("peak memory, GB", max(scale["window_gb"], scale["reference_gb"]), 4.0),
         Bar.at_most("changed columns not found, or others called changed", scale["wrong"], 0),
-        Bar.at_least("seconds: times as fast as Evidently on the same rows", both.theirs_s / both.ours_s, 20.0),
+        Bar.at_least(
+            "seconds: times as fast as Evidently on the same rows, the reference counted once before",
+            both.theirs_s / both.ours_s,
+            20.0,
+        ),
         Bar.at_least(f"share of {both.columns} verdicts that are Evidently's too", both.same, 0.95),
         Bar.at_most("share of unchanged columns called drifted, at any number of rows", alarms, 0.01),
     ]

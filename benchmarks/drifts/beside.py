@@ -20,7 +20,9 @@ class Beside(NamedTuple):
     """What both said and took.
 
     Attributes:
-        ours_s: seconds of ours, median: both periods counted from Parquet, bins fitted, compared.
+        ours_s: seconds of ours, median, as a watch takes them: the window counted from Parquet and compared with the profile
+            that a release carries.
+        anew_s: the same where the reference is counted and its bins are fitted too, median.
         theirs_s: seconds of Evidently, median: its report over frames that are in memory already.
         ours_cpu_s: processor seconds of ours, all threads, median.
         theirs_cpu_s: the same of Evidently.
@@ -32,6 +34,7 @@ class Beside(NamedTuple):
     """
 
     ours_s: float
+    anew_s: float
     theirs_s: float
     ours_cpu_s: float
     theirs_cpu_s: float
@@ -55,12 +58,14 @@ def beside(folder: Path, count: int, rounds: int) -> Beside:
             mine, other = ours[-1].value[1][name], theirs[-1].value[1][name]
             if mine[0] != (other >= _THEIR_LIMIT):
                 differ[f"{name} of world {number}"] = f"Evidently {other:.3f} (limit {_THEIR_LIMIT}), ours {mine[1]}"
-    took = [[float(np.median([each.value[0][at] for each in both])) for both in (ours, theirs)] for at in (0, 1)]
+    ours_s, ours_cpu_s, anew_s = np.median([each.value[0] for each in ours], axis=0).tolist()
+    theirs_s, theirs_cpu_s = np.median([each.value[0] for each in theirs], axis=0).tolist()
     return Beside(
-        ours_s=took[0][0],
-        theirs_s=took[0][1],
-        ours_cpu_s=took[1][0],
-        theirs_cpu_s=took[1][1],
+        ours_s=ours_s,
+        anew_s=anew_s,
+        theirs_s=theirs_s,
+        ours_cpu_s=ours_cpu_s,
+        theirs_cpu_s=theirs_cpu_s,
         ours_gb=max(each.peak_gb for each in ours),
         theirs_gb=max(each.peak_gb for each in theirs),
         columns=rounds * len(PLAIN),
@@ -76,11 +81,13 @@ def changes(seed: int) -> dict[str, float]:
     return {name: float(size) for name, size in zip(PLAIN, sizes, strict=True) if draw.uniform() < 0.5}
 
 
-def _ours(reference: Path, window: Path) -> tuple[Took, dict[str, tuple[bool, str]]]:
-    begin = time.perf_counter(), time.process_time()
+def _ours(reference: Path, window: Path) -> tuple[tuple[float, float, float], dict[str, tuple[bool, str]]]:
+    began = time.perf_counter()
     learned = profile(reference, [column for column in COLUMNS if column.name in PLAIN])
+    begin = time.perf_counter(), time.process_time()
     found = compare(learned, profile(window, bins=learned.bins), DriftPolicy())
-    seconds = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    end = time.perf_counter()
+    seconds = end - begin[0], time.process_time() - begin[1], end - began
     return seconds, {each.name: (each.verdict in ("drifted", "broken"), each.says) for each in found.columns}
 
 
