@@ -30,18 +30,18 @@ SECONDS = 2.0
 CANDIDATE = f"""
 import os, sys, time
 from datetime import UTC, datetime
-from rankloop.errors import Conflict
+from rankloop.errors import ControlError
 from services.control.database import open_database, record, take_or_renew
 database, holder = open_database(sys.argv[1]), f"process-{{os.getpid()}}"
 while True:
-    lease = take_or_renew(database, "control", holder, seconds={SECONDS})
-    if lease is not None:
-        try:
+    try:  # as the loop does: another leads, or the database put out who slept within its turn
+        lease = take_or_renew(database, "control", holder, seconds={SECONDS})
+        if lease is not None:
             with database.begin(lease) as session:
                 record(session, kind="test.led", subject=holder, who=holder, why="It leads.",
                        at=datetime.now(UTC), facts={{"epoch": lease.epoch}})
-        except Conflict:
-            pass
+    except ControlError:
+        pass
     time.sleep(0.05)
 """
 
