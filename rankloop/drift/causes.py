@@ -9,7 +9,7 @@ import msgspec
 from rankloop.drift.report import Cause, CauseName, Change, ColumnDrift, Performance
 from rankloop.drift.signs import ACTS, FAULTS, TABLES, at_last, at_most, did
 from rankloop.drift.sources import NOTHING, Sources
-from rankloop.drift.where import Parts, Slices, name_of, onset, size, worst_slice
+from rankloop.drift.where import Parts, Slices, gone, name_of, onset, size, worst_slice
 
 __all__ = ["Context", "causes", "ranked"]
 
@@ -85,8 +85,9 @@ def causes(columns: Sequence[ColumnDrift], context: Context) -> tuple[Cause, ...
     change of tastes; moved scores and a lost metric are causes of their own only where nothing else explains them.
 
         impact = sum over features it touches of share of importance x size of the drift. A feature made of a raw column at fault
-        has at least the size of the fault: lists are soon made of such rows. For scores, tastes and metrics it is not less than
-        the size of their own drift, since all features work towards them
+        has at least the size of the fault: lists are soon made of such rows. A category that vanished has at least the share of
+        the reference's rows that it had: nobody finds those any more, however little the ranker looks at it. For scores, tastes
+        and metrics it is not less than the size of their own drift, since all features work towards them
 
     Args:
         columns: held against the reference.
@@ -143,7 +144,7 @@ class _Search:
                 if len(wrong) >= _SEVERAL and len(wrong) > _WHOLE * len(own):
                     self.add(cause, table, self.touched(wrong), f"{len(wrong)} columns of {table} {did(self.named[wrong[0]])}")
                 for name in [name for name in wrong if name in self.left]:
-                    self.add(cause, name, self.touched([name]), f"{name} {did(self.named[name])}")
+                    self.add(cause, name, self.touched([name]), f"{name} {did(self.named[name])}", gone(self.named[name]))
 
     def common_faults(self) -> None:
         """Features at fault, by the raw column that explains most of them, and else little that is well."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rankloop.drift.report import ColumnDrift
 
-__all__ = ["Parts", "Slices", "change_point", "name_of", "onset", "size", "worst_slice"]
+__all__ = ["Parts", "Slices", "change_point", "gone", "name_of", "onset", "size", "worst_slice"]
 
 Parts = Sequence[tuple[datetime, Sequence[ColumnDrift]]]
 """Hours or days, in order: when each begins, and its columns held against the reference."""
@@ -18,6 +18,9 @@ Slices = Mapping[str, Sequence[ColumnDrift]]
 """Parts of the window's rows, named as `country=IN`, and their columns held against the reference's same rows."""
 
 _RAW: Final = ("items", "users", "impressions", "outcomes")
+_GONE: Final = 0.1
+"""A value has vanished where less than this part of it is left."""
+
 _WORSE: Final = 1.25
 """How many times the size in all rows makes a slice the worst one and not one like the others."""
 
@@ -51,6 +54,22 @@ def size(column: ColumnDrift) -> float:
     if column.change == "unit" and column.factor and column.factor > 0:
         moved.append(1 - min(column.factor, 1 / column.factor))
     return float(min(max(moved), 1.0))
+
+
+def gone(column: ColumnDrift) -> float:
+    """The share of the reference's rows whose values have vanished; 0 of a column that lost none.
+
+    Example:
+        >>> from rankloop.drift import Shares
+        >>> shown = Shares(labels=("Design", "Writing"), reference=(0.1, 0.9), window=(0.0, 1.0))
+        >>> lost = {"verdict": "broken", "change": "vanished categories", "bins": shown}
+        >>> gone(ColumnDrift(name="category", kind="category", table="items", **lost))
+        0.1
+    """
+    if column.change != "vanished categories":
+        return 0.0
+    both = zip(column.bins.reference, column.bins.window, strict=True)
+    return float(sum(before for before, now in both if now < _GONE * before))
 
 
 def worst_slice(slices: Slices, names: Collection[str], whole: Sequence[ColumnDrift]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rankloop.drift import ColumnDrift, Performance
+from rankloop.drift import ColumnDrift, Performance, Shares
 from rankloop.drift.causes import Context, causes, ranked
 from rankloop.drift.lineage import lineage
 from rankloop.drift.sources import Sources
@@ -113,6 +113,13 @@ def test_a_vanished_category_explains_what_is_keyed_by_it() -> None:
     (cause,) = causes(with_others(raw, *keyed), Context(IMPORTANCE, MADE))
     assert (cause.cause, cause.component) == ("vanished-category", "items.category")
     assert len(cause.columns) == 4
+
+
+def test_a_vanished_category_weighs_at_least_the_rows_it_had() -> None:
+    shown = Shares(labels=("Design", "Writing", "Data"), reference=(0.1, 0.6, 0.3), window=(0.0, 0.6, 0.4))
+    raw = column("items.category", "broken", "vanished categories", js=0.2, kind="category", bins=shown)
+    (cause,) = causes((raw, column("country_share")), Context({"country_share": 1.0}, {}))
+    assert (cause.cause, cause.impact) == ("vanished-category", 0.1)
 
 
 def test_a_skewed_embedding_is_named() -> None:
