@@ -69,5 +69,5 @@ def test_five_kills_anywhere_change_nothing_of_the_end(
     story, _ = undisturbed
     at = set(random.Random(seed).sample(range(story.passed), 5))
     killed = carried_through(shared_plant.reset(fresh(shared_plant.home, 2 + seed)), lambda passed, _: passed in at)
-    assert len(killed.at) == 5
+    assert len(killed.at) == sum(number < killed.passed for number in at) >= 3  # a story takes some looks more or fewer
     assert killed.ended == story.ended

@@ -215,10 +215,12 @@ def test_a_dead_edge_is_scraped_judged_and_told_to_the_pager(watched: tuple[Sett
 
     def up() -> dict[str, str]:
         try:
-            found = httpx.get(f"{url}/api/v1/query", params={"query": "up"}).json()["data"]["result"]
+            answer = httpx.get(f"{url}/api/v1/query", params={"query": "up"})
         except httpx.TransportError:
             return {}
-        return {own["metric"]["job"]: own["value"][1] for own in found}
+        if answer.status_code != 200:  # it listens before it is ready
+            return {}
+        return {own["metric"]["job"]: own["value"][1] for own in answer.json()["data"]["result"]}
 
     until(lambda: up() == dict.fromkeys(set(JOBS) - {"shadow"}, "1"), "every job answers", 60)
     (replica,) = httpx.get(f"{url}/api/v1/query", params={"query": 'up{job="replicas"}'}).json()["data"]["result"]
