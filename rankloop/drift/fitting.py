@@ -42,7 +42,7 @@ def fit(columns: tuple[Column, ...], sample: pl.DataFrame) -> Bins:
 
 def numbers(name: str, take: Take, values: Floats, vector: tuple[float, ...] = ()) -> tuple[Part, ...]:
     """Bins of numbers: each value its own where they are few, else quantiles, with a bin of its own for a heavy value."""
-    values = values[np.isfinite(values)]
+    values = np.sort(values[np.isfinite(values)])
     if not len(values):
         return ()
     distinct, counts = np.unique(values, return_counts=True)
@@ -50,14 +50,20 @@ def numbers(name: str, take: Take, values: Floats, vector: tuple[float, ...] = (
         edges = distinct
     else:
         heavy = distinct[counts >= _HEAVY * len(values)]
-        light = values[~np.isin(values, heavy)]
+        light = values[~np.isin(values, heavy)] if len(heavy) else values
         cuts = np.quantile(light, _CUTS) if len(light) > len(_CUTS) else np.empty(0)
         edges = np.unique(np.concatenate([cuts, heavy, np.nextafter(heavy, -np.inf)]))
-    inside = np.searchsorted(edges, values, side="left")
-    order = np.argsort(inside, kind="stable")
-    starts = np.searchsorted(inside[order], np.arange(len(edges) + 2))
-    centres = [float(np.median(values[order[a:b]])) if b > a else np.nan for a, b in pairwise(starts)]
+    ends = [0, *np.searchsorted(values, edges, side="right").tolist(), len(values)]
+    centres = [_middle(values[a:b]) for a, b in pairwise(ends)]
     return (Part(name, take, edges=tuple(edges.tolist()), centres=_filled(centres, edges), vector=vector),)
+
+
+def _middle(ascending: Floats) -> float:
+    """The median of sorted numbers; NaN of none."""
+    half = len(ascending) // 2
+    if not len(ascending):
+        return np.nan
+    return float(ascending[half] if len(ascending) % 2 else (ascending[half - 1] + ascending[half]) / 2)
 
 
 def _filled(centres: list[float], edges: Floats) -> tuple[float, ...]:
