@@ -6,36 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankloop.errors import SettingsError
-
-__all__ = ["read_fields", "settle", "write_aside", "write_json"]
-
-
-def read_fields(path: Path, what: str) -> dict[str, Any]:
-    """The fields of a YAML file that a person wrote.
-
-    Args:
-        path: the file.
-        what: it holds, in words, for the error.
-
-    Raises:
-        SettingsError: the file cannot be read, or is not a mapping.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     read_fields(write_aside(Path(folder) / "policy.yaml", "tolerance: 0.02"), "gate policy")
-        {'tolerance': 0.02}
-    """
-    import yaml  # services that read no such file need not wait for it
-
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{what}: {path} cannot be read ({error}); it is a YAML mapping of fields") from error
-    if not isinstance(fields, dict):
-        raise SettingsError(f"{what}: {path} is not a YAML mapping of fields")
-    return fields
+__all__ = ["settle", "write_aside", "write_json"]
 
 
 def write_aside(path: Path, text: str, *, mode: int = 0o666, durable: bool = False) -> Path:

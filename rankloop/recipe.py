@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from rankloop.errors import SettingsError
+from rankloop.fields import as_struct
 
 __all__ = ["Recipe"]
 
@@ -58,11 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Raises:
             SettingsError: an unknown field, a wrong type, or shares that leave no history.
         """
-        try:
-            recipe = msgspec.convert(_with_whole_numbers(dict(mapping)), cls)
-        except msgspec.ValidationError as error:
-            known = ", ".join(cls.__struct_fields__)
-            raise SettingsError(f"recipe: {error}; its fields are {known}") from error
+        recipe = as_struct(_with_whole_numbers(dict(mapping)), cls, "recipe")
         shares = (recipe.training, recipe.validation, recipe.test)
         if min(shares) <= 0 or sum(shares) >= 1:
             raise SettingsError(f"recipe: training, validation and test are {shares}; each must be above 0, their sum below 1")

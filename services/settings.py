@@ -354,6 +354,12 @@ class Settings(BaseSettings):
         return self.home / "bento"
 
     @property
+    def log_places(self) -> tuple[str, ...]:
+        """Where rows of the log may lie: in the home folder until they are sent, and where they are sent to."""
+        here = str(self.home / "log")
+        return tuple(dict.fromkeys((here, self.log_url or here)))
+
+    @property
     def tokens_path(self) -> Path:
         """Where the hashes of tokens are kept."""
         return Path(self.tokens_file).expanduser() if self.tokens_file else self.home / "tokens.json"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from rankloop.errors import RankloopError
 from services.control.controller import Controller
 from services.control.database import Database, Release, ReleaseFacts, desired, open_database, register
 from services.control.drivers import LocalEdge, RayServer, Warmth, warm
-from services.control.readout import read_from_log, ripe
+from services.control.readout import Readouts
 from services.edge import Edge, EdgeConfig, Slots
 from services.ranking.schemas import RecommendRequest
 from services.settings import Settings
@@ -93,8 +92,7 @@ class Plant:
             server or RayServer(self.behind),
             observer or Seen(database),
             tried or self.tried,
-            read=partial(read_from_log, settings=self.behind),
-            ripe=partial(ripe, settings=self.behind),
+            readouts=Readouts(self.behind),
             **given,
         )
 

@@ -1,16 +1,18 @@
 """A simulated marketplace whose last days go wrong in one way or another, and stay well in one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from rankloop.contracts import Columns
+from rankloop.contracts import Columns, Tables
 from rankloop.simulation import CategoryVanishes, GoesNull, Marketplace, Scale, TastesShift, TextsGarbled, UnitChange
 from rankloop.simulation.faults import Fault
+from rankloop.splits import before
+from services.cli.simulated import scale_for
 
 __all__ = ["Market", "made"]
 
@@ -47,7 +49,7 @@ def made(folder: Path, impressions: int, faults: Sequence[str], say: Say) -> Mar
         faults: of `unit change`, `nulls`, `vanished category`, `taste shift`, `skewed embedding`.
         say: takes a line of progress.
     """
-    scale = _scale(impressions)
+    scale = scale_for(impressions)
     begins = scale.days - _WINDOW_DAYS
     say("simulating a marketplace")
     well = _written(folder / "well", scale)
@@ -64,31 +66,12 @@ def made(folder: Path, impressions: int, faults: Sequence[str], say: Say) -> Mar
         say(f"simulating it with a {name} in its last week")
         hurt[name] = _written(folder / name.replace(" ", "-"), scale, known_faults[name])
     end = scale.start + timedelta(days=begins)
-    return Market(_before(well, folder / "known", end), well, hurt, scale.start + timedelta(days=scale.days))
-
-
-def _scale(impressions: int) -> Scale:
-    demo = Scale.demo()
-    share = impressions / demo.impressions
-    sized = {name: max(4, round(getattr(demo, name) * share)) for name in ("users", "users_per_day", "items", "items_per_day")}
-    return replace(demo, impressions=impressions, clients=max(10, round(demo.clients * share)), **sized)
+    before(Tables.read(well), end).write(folder / "known")
+    return Market(folder / "known", well, hurt, scale.start + timedelta(days=scale.days))
 
 
 def _written(folder: Path, scale: Scale, *faults: Fault) -> Path:
     market = Marketplace(scale, rng=_SEED, faults=faults)
     market.history().write(folder)
     market.truth.save(folder / "truth")
-    return folder
-
-
-def _before(whole: Path, folder: Path, end: datetime) -> Path:
-    """What was known at a moment."""
-    folder.mkdir()
-    times = {"items": Columns.CREATED_AT, "users": Columns.CREATED_AT, "impressions": Columns.TS, "outcomes": Columns.TS}
-    for table, column in times.items():
-        rows = pl.read_parquet(whole / f"{table}.parquet").filter(pl.col(column) < end)
-        if table == "items":  # nobody knew then what would close later
-            closed = pl.col(Columns.CLOSED_AT)
-            rows = rows.with_columns(pl.when(closed < end).then(closed).alias(Columns.CLOSED_AT))
-        rows.write_parquet(folder / f"{table}.parquet")
     return folder

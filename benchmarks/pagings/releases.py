@@ -1,18 +1,15 @@
 """Releases that differ from a good one in what a fault needs: how old they are, or code that breaks on a word."""
 
-import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from components.bento import build_bento
-from rankloop.bundle import Manifest, verify
-from rankloop.bundle.manifest import content_id
+from rankloop.bundle import Manifest
 from services.control.client import ControlClient
 from services.control.wire import NewRelease
+from services.crowd.harmed import altered
 from services.settings import Settings
 
 __all__ = ["Variant", "put_into_service", "variant"]
@@ -45,21 +42,17 @@ def variant(bundle: Path, settings: Settings, *, as_of: datetime, breaks_on: Pat
         as_of: the moment, UTC.
         breaks_on: its code fails for half of the people while this file exists; None: it never does.
     """
-    good, folder = Manifest.read(bundle), settings.home / "variants" / f"{as_of:%Y%m%d%H%M%S}"
-    shutil.copytree(bundle, folder)
-    named = content_id(as_of.isoformat(), good.files.items())
-    changed = msgspec.structs.replace(
-        good,
-        release_id=named,
-        as_of=as_of.isoformat(),
-        lineage={**good.lineage, "altered_from": good.release_id, "altered_as_of": as_of.isoformat()},
-    )
-    changed.write(folder)
-    verify(folder, changed)
+    folder, known = settings.home / "variants" / f"{as_of:%Y%m%d%H%M%S}", as_of.isoformat()
+    told = {"altered_from": Manifest.read(bundle).release_id, "altered_as_of": known}
+    changed = altered(bundle, folder, _as_it_is, created_at=datetime.now(UTC), lineage=told, as_of=known)
     built = build_bento(folder, settings.bento_store)
     if breaks_on is not None:
         _break(Path(built["path"]), breaks_on)
-    return Variant(named, built["path"])
+    return Variant(changed.release_id, built["path"])
+
+
+def _as_it_is(folder: Path) -> None:
+    """Changes no file."""
 
 
 def put_into_service(settings: Settings, release: Variant, why: str) -> None:

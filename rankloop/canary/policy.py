@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from rankloop.errors import SettingsError
-from rankloop.files import read_fields
+from rankloop.fields import as_struct, read_fields
 
 __all__ = ["GUARDS", "Guard", "Objective", "Policy"]
 
@@ -123,14 +123,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             SettingsError: an unknown field, a wrong type, or a number that cannot work.
         """
         fields = dict(changes)
-        try:
-            if isinstance(fields.get("guards"), Mapping):
-                fields["guards"] = _guards(fields["guards"])
-            if isinstance(fields.get("objective"), Mapping):
-                fields["objective"] = msgspec.to_builtins(Objective()) | dict(fields["objective"])
-            policy = msgspec.convert(fields, cls)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"canary policy: {error}; its fields are {', '.join(cls.__struct_fields__)}") from error
+        if isinstance(fields.get("guards"), Mapping):
+            fields["guards"] = _guards(fields["guards"])
+        if isinstance(fields.get("objective"), Mapping):
+            fields["objective"] = msgspec.to_builtins(Objective()) | dict(fields["objective"])
+        policy = as_struct(fields, cls, "canary policy")
         policy._check()
         return policy
 

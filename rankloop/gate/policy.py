@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rankloop.errors import SettingsError
-from rankloop.files import read_fields
+from rankloop.fields import as_struct, read_fields
 
 __all__ = ["Policy"]
 
@@ -63,10 +63,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Raises:
             SettingsError: an unknown field, a wrong type, or a number that cannot work.
         """
-        try:
-            policy = msgspec.convert(dict(changes), cls)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"gate policy: {error}; its fields are {', '.join(cls.__struct_fields__)}") from error
+        policy = as_struct(changes, cls, "gate policy")
         policy._check()
         return policy
 

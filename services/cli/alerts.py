@@ -6,17 +6,17 @@ from typing import Annotated, Any, Final
 import httpx
 import msgspec
 import typer
-import yaml
 from rich.markup import escape
 from rich.table import Table
 
+from monitoring import rules
 from services import stack
 from services.cli.console import NOT_PASSED, out
 from services.cli.controlled import AsJson, print_json
 from services.settings import Settings
 from services.stack.place import Place
 from services.stack.watch import as_started
-from services.stack.watchers import rule_texts, watcher_urls
+from services.stack.watchers import watcher_urls
 
 __all__ = ["AlertShown", "alerts"]
 
@@ -53,17 +53,17 @@ def alerts(
         settings.prometheus_url.rstrip("/")
         or watcher_urls(as_started(settings, Place(settings.home).read("state")))["prometheus"]
     )
-    rules = _asked(url)
-    shown = sorted(_in_rules(rules) if rules is not None else _not_watched(), key=_order)
+    held = _asked(url)
+    shown = sorted(_in_rules(held) if held is not None else _not_watched(), key=_order)
     if as_json:
         print_json(shown)
     else:
-        if rules is None:
+        if held is None:
             why = stack.status(settings).watched or "not watched: the stack is down"
             out.print(f"[yellow]{escape(why)}[/yellow]", soft_wrap=True)
             out.print(f"[dim]no Prometheus answers at {url}; these rules would be watched[/dim]", soft_wrap=True)
         _print(shown, every=every)
-    if rules is None:
+    if held is None:
         raise typer.Exit(NOT_PASSED)
 
 
@@ -78,8 +78,8 @@ def _asked(url: str) -> list[dict[str, Any]] | None:
         return None
 
 
-def _in_rules(rules: list[dict[str, Any]]) -> Iterator[AlertShown]:
-    for rule in rules:
+def _in_rules(held: list[dict[str, Any]]) -> Iterator[AlertShown]:
+    for rule in held:
         for own in rule["alerts"]:
             yield AlertShown(
                 alert=rule["name"],
@@ -93,11 +93,8 @@ def _in_rules(rules: list[dict[str, Any]]) -> Iterator[AlertShown]:
 
 
 def _not_watched() -> Iterator[AlertShown]:
-    for text in rule_texts().values():
-        for group in yaml.safe_load(text)["groups"]:
-            for rule in group["rules"]:
-                if "alert" in rule:
-                    yield AlertShown(alert=rule["alert"], state=_NOT_WATCHED, labels=_plain(rule.get("labels", {})))
+    for rule in rules.alerts().values():
+        yield AlertShown(alert=rule.name, state=_NOT_WATCHED, labels=_plain(rule.labels))
 
 
 def _plain(labels: Mapping[str, str]) -> dict[str, str]:

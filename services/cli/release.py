@@ -101,7 +101,7 @@ def policy_from(file: Path | None) -> dict[str, Any]:
         SettingsError: a field that is none, or a value that cannot work.
     """
     from rankloop.canary import Policy
-    from rankloop.files import read_fields
+    from rankloop.fields import read_fields
 
     if file is None:
         return {}

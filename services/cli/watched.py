@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rankloop.errors import DataError, Missing, Unavailable
-from rankloop.files import read_fields, write_aside
+from rankloop.fields import read_fields
+from rankloop.files import write_aside
 from services.cli.console import err, myself
 from services.cli.controlled import control, reading
 from services.cli.given import Given, given

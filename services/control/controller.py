@@ -10,9 +10,8 @@ from typing import Final
 import msgspec
 
 from rankloop.errors import Conflict
-from rankloop.experiment import Readout
 from services.control.changes import Waiting, waiting
-from services.control.database import Canary, Database, Desired, Experiment, Lease, active_canary, desired, leader
+from services.control.database import Canary, Database, Desired, Lease, active_canary, desired, leader
 from services.control.drivers.base import Edges, Server
 from services.control.experimenting import ExperimentCommands, Experimenting
 from services.control.faults import Faults, recorded
@@ -22,6 +21,7 @@ from services.control.observing import Observer
 from services.control.ordering import take_orders
 from services.control.plane import LOOP, Plane, nothing, now
 from services.control.progress import OBSERVATION, Progress
+from services.control.readout import Readouts
 from services.control.reconciling import Reconciler
 from services.control.trying import Try, Trying
 
@@ -59,8 +59,7 @@ class Controller(ExperimentCommands):
         server: which release is in which slot.
         observer: counts what both slots did.
         tried: tries a release before its first unit.
-        read: reads an experiment that ended.
-        ripe: when one that ended may be read.
+        readouts: reads experiments that ended.
         clock: the present moment, UTC.
         passed: is told of each transition; a test ends the process there.
         holder: this process's name; empty: a new one.
@@ -80,8 +79,7 @@ class Controller(ExperimentCommands):
         observer: Observer,
         tried: Try,
         *,
-        read: Callable[[Experiment], Readout],
-        ripe: Callable[[Experiment], datetime],
+        readouts: Readouts,
         clock: Callable[[], datetime] = now,
         passed: Callable[[str], None] = nothing,
         holder: str = "",
@@ -100,7 +98,7 @@ class Controller(ExperimentCommands):
         self._reconciler = Reconciler(plane, self._faults, jobs, seconds=start_seconds)
         self._trying = Trying(plane, self._faults, jobs, self._reconciler, tried, slowest_ms=slowest_ms)
         self._progress = Progress(plane, self._faults, self._trying, observer)
-        self._experimenting = Experimenting(plane, read, ripe, beside=beside)
+        self._experimenting = Experimenting(plane, readouts, beside=beside)
         self._last: datetime | None = None
 
     @property

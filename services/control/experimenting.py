@@ -1,21 +1,18 @@
 """Experiments: begun and ended by command, ended when their time is over, and read once their outcomes have come."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from rankloop.errors import Conflict
-from rankloop.experiment import Readout
 from services.control import database as db
 from services.control.changes import Change
 from services.control.commands import assert_settled
 from services.control.database import Experiment, Lease
 from services.control.jobs import Jobs
 from services.control.plane import LOOP, Plane
-from services.control.readout import Design, due
+from services.control.readout import Design, Readouts, due
 from services.control.slotting import SlotCommands, assert_answers
 
 __all__ = ["ExperimentCommands", "Experimenting"]
@@ -79,20 +76,12 @@ class Experimenting:
 
     Args:
         plane: the record and the world.
-        read: reads an experiment that ended.
-        ripe: when one that ended may be read.
+        readouts: reads an experiment that ended.
         beside: False reads within the tick.
     """
 
-    def __init__(
-        self,
-        plane: Plane,
-        read: Callable[[Experiment], Readout],
-        ripe: Callable[[Experiment], datetime],
-        *,
-        beside: bool = True,
-    ) -> None:
-        self._plane, self._read, self._ripe, self._jobs = plane, read, ripe, Jobs(beside=beside)
+    def __init__(self, plane: Plane, readouts: Readouts, *, beside: bool = True) -> None:
+        self._plane, self._readouts, self._jobs = plane, readouts, Jobs(beside=beside)
 
     def follow(self, lease: Lease) -> None:
         """Ends the experiment whose time is over, and reads the oldest one that is ripe.
@@ -107,7 +96,7 @@ class Experimenting:
             ended = db.experiments(session, status="ended", limit=_MOST)
         if running is not None and self._plane.clock() >= due(running):
             self._end(running, lease)
-        waits = [own for own in reversed(ended) if self._plane.clock() >= self._ripe(own)]
+        waits = [own for own in reversed(ended) if self._plane.clock() >= self._readouts.ripe(own)]
         if waits:
             self._take(waits[0], lease)
 
@@ -120,7 +109,7 @@ class Experimenting:
         self._plane.tell()
 
     def _take(self, ended: Experiment, lease: Lease) -> None:
-        over, found = self._jobs.outcome(ended.experiment_id, lambda: self._read(ended))
+        over, found = self._jobs.outcome(ended.experiment_id, lambda: self._readouts.read(ended))
         if not over:
             return
         with self._plane.change("experiment read", lease) as session:

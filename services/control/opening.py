@@ -4,7 +4,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Final, NamedTuple
 
 from litestar import Litestar
@@ -19,7 +18,7 @@ from services.control.database import Database, Release, database_url, open_data
 from services.control.drivers import Warmth, open_edges, open_server, sample_requests, warm
 from services.control.observing import open_observer
 from services.control.pager import Incidents, Pager, open_receivers
-from services.control.readout import read_from_log, ripe
+from services.control.readout import Readouts
 from services.control.runs import Cluster, Runs, open_runs
 from services.control.trying import Try
 from services.control.unheard import Unheard
@@ -138,8 +137,7 @@ def open_control(settings: Settings, metrics: ControlMetrics) -> Opened:
         server,
         open_observer(settings),
         _try(settings),
-        read=partial(read_from_log, settings=settings),
-        ripe=partial(ripe, settings=settings),
+        readouts=Readouts(settings),
         home=settings.home,
         start_seconds=settings.start_seconds,
     )

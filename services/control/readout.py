@@ -1,7 +1,6 @@
 """An experiment's design, and its readout from the log of what people were shown and did."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -17,9 +16,10 @@ from rankloop.sources.places import Place, there
 from services.control.database import Experiment
 from services.settings import Settings
 
-__all__ = ["Design", "Kind", "design_of", "due", "read_from_log", "ripe"]
+__all__ = ["Design", "Kind", "Readouts", "design_of", "due", "ended"]
 
 Kind = Literal["click", "save", "apply", "interview", "hire"]
+Kinds = Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=5, extra_json_schema={"uniqueItems": True})]
 _ROLL_SECONDS: Final = 60.0
 """How long the curator takes at most, while all is well, from a sealed segment of the spool to the log."""
 
@@ -36,7 +36,7 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     seconds: Annotated[float, Meta(gt=0, le=366 * 86_400)] = 7 * 86_400.0
     ripe_seconds: Annotated[float, Meta(ge=0, le=60 * 86_400)] = 86_400.0
-    kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)] = ("click", "apply")
+    kinds: Kinds = ("click", "apply")
     level: Annotated[float, Meta(gt=0, lt=1)] = 0.95
 
     @classmethod
@@ -60,43 +60,58 @@ def design_of(experiment: Experiment) -> Design:
     return msgspec.convert(experiment.design, Design)
 
 
+def ended(experiment: Experiment) -> datetime:
+    """When an experiment ended; of one that runs, when it will."""
+    return experiment.ended_at or due(experiment)
+
+
 def due(experiment: Experiment) -> datetime:
     """When an experiment ends as it was planned."""
     return experiment.created_at + timedelta(seconds=design_of(experiment).seconds)
 
 
-def ripe(experiment: Experiment, settings: Settings) -> datetime:
-    """When the log holds the outcomes of an experiment that ended: all that were waited for, out of the spool."""
-    ended = experiment.ended_at or due(experiment)
-    return ended + timedelta(seconds=design_of(experiment).ripe_seconds + settings.segment_seconds + _ROLL_SECONDS)
+class Readouts:
+    """Reads experiments that ended, each once.
 
-
-def read_from_log(experiment: Experiment, settings: Settings) -> Readout:
-    """Reads an experiment that ended.
-
-    Raises:
-        SourceError: the log cannot be read.
+    Args:
+        settings: where the log is, and how long records wait before they are in it.
     """
-    design, ended = design_of(experiment), experiment.ended_at or due(experiment)
-    shown, done = _logged(settings, experiment.created_at, ended + timedelta(seconds=design.ripe_seconds))
-    return read_out(
-        shown.filter(pl.col(Columns.TS) < ended),
-        done,
-        tried=experiment.release_id,
-        against=experiment.against,
-        kinds=design.kinds,
-        level=design.level,
-        planned=ended >= due(experiment),
-        rng=xxhash.xxh32_intdigest(experiment.experiment_id.encode()),
-    )
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
-def _logged(settings: Settings, since: datetime, until: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What was shown and done, from the log's own place and from what was not sent there yet; each row once."""
-    key = settings.home / "privacy" / "key"
-    secret = key.read_bytes().strip() if key.is_file() else None
-    here = str(Path(settings.home) / "log")
-    places = [place for place in dict.fromkeys((settings.log_url or here, here)) if there(Place(place))]
-    found = [read_log(place, since=since, until=until, key=secret) for place in places or [settings.log_url or here]]
-    shown, done = (pl.concat(tables) for tables in zip(*found, strict=True))
-    return shown.unique([Columns.REQUEST_ID, Columns.ITEM_ID], keep="first", maintain_order=True), done.unique()
+    def ripe(self, experiment: Experiment) -> datetime:
+        """When the log holds the outcomes of an experiment that ended: all that were waited for, out of the spool."""
+        rolled = self._settings.segment_seconds + _ROLL_SECONDS
+        return ended(experiment) + timedelta(seconds=design_of(experiment).ripe_seconds + rolled)
+
+    def read(self, experiment: Experiment) -> Readout:
+        """What came of it.
+
+        Raises:
+            SourceError: the log cannot be read.
+        """
+        design, until = design_of(experiment), ended(experiment)
+        shown, done = self._logged(experiment.created_at, until + timedelta(seconds=design.ripe_seconds))
+        return read_out(
+            shown.filter(pl.col(Columns.TS) < until),
+            done,
+            tried=experiment.release_id,
+            against=experiment.against,
+            kinds=design.kinds,
+            level=design.level,
+            planned=until >= due(experiment),
+            rng=xxhash.xxh32_intdigest(experiment.experiment_id.encode()),
+        )
+
+    def _logged(self, since: datetime, until: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What was shown and done, from the log's own place and from what was not sent there yet; each row once."""
+        key = self._settings.home / "privacy" / "key"
+        secret = key.read_bytes().strip() if key.is_file() else None
+        places = self._settings.log_places
+        found = [
+            read_log(place, since=since, until=until, key=secret)
+            for place in [own for own in places if there(Place(own))] or places[-1:]
+        ]
+        shown, done = (pl.concat(tables) for tables in zip(*found, strict=True))
+        return shown.unique([Columns.REQUEST_ID, Columns.ITEM_ID], keep="first", maintain_order=True), done.unique()

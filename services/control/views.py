@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url
 
 from rankloop.drift.report import DriftReport
 from rankloop.errors import ControlError
 from services.control import database as db
-from services.control.database import tables
-from services.control.database.types import of_row
 from services.control.drifting import Drift
 from services.control.drivers import Edges, Server, sample_requests
 from services.control.moments import moment
@@ -145,7 +143,7 @@ class Views:
         """
         with self._database.read() as session:
             shown = _canary(db.canary(session, canary_id))
-            newest = _last_step(session, canary_id)
+            newest = db.last_step(session, canary_id)
         shown.latest = None if newest is None else _as(DecisionShown, newest)
         return shown
 
@@ -251,10 +249,3 @@ def _experiment(own: db.Experiment) -> ExperimentShown:
 
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _last_step(session: db.Session, canary_id: str) -> db.Step | None:
-    own = tables.observations.c
-    newest = select(tables.observations).where(own.canary_id == canary_id).order_by(own.number.desc()).limit(1)
-    row = session.execute(newest).mappings().one_or_none()
-    return of_row(db.Step, row) if row else None

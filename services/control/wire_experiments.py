@@ -5,32 +5,22 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from rankloop.experiment import Readout
-from services.control.readout import Kind
+from services.control.readout import Design
 from services.control.wire import Id, Moment, Text
 
 __all__ = ["ExperimentList", "ExperimentShown", "NewExperiment"]
 
-Kinds = Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=5, extra_json_schema={"uniqueItems": True})]
 
-
-class NewExperiment(Struct, forbid_unknown_fields=True, kw_only=True):
+class NewExperiment(Design, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Begins an experiment: both slots' lists, interleaved. What it says is fixed before anybody looks.
 
     Attributes:
         share_bp: of how many units, basis points.
         why: for whoever reads the history.
-        seconds: how long; a week where it is not said.
-        ripe_seconds: how long after its end outcomes are waited for; a day where it is not said.
-        kinds: of outcomes that are credit, the one that matters first; each once.
-        level: chance that nothing is decided where people prefer neither release.
     """
 
     share_bp: Annotated[int, Meta(ge=1, le=10_000)]
     why: Text
-    seconds: Annotated[float, Meta(gt=0, le=366 * 86_400)] = 7 * 86_400.0
-    ripe_seconds: Annotated[float, Meta(ge=0, le=60 * 86_400)] = 86_400.0
-    kinds: Kinds = ("click", "apply")
-    level: Annotated[float, Meta(gt=0, lt=1)] = 0.95
 
 
 class ExperimentShown(Struct, kw_only=True):

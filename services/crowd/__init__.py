@@ -3,7 +3,7 @@
 from services.crowd.asking import Asking
 from services.crowd.background import Background
 from services.crowd.driving import HASTE, Driver, Plan
-from services.crowd.harmed import HARMS, harm, harmed_bento
+from services.crowd.harmed import HARMS, altered, harm, harmed_bento
 from services.crowd.marketplace import crowd_of, find_folder
 from services.crowd.seen import Report, Seen, Served
 
@@ -17,6 +17,7 @@ __all__ = [
     "Report",
     "Seen",
     "Served",
+    "altered",
     "crowd_of",
     "find_folder",
     "harm",

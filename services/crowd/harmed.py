@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from rankloop.bundle.manifest import content_id, fingerprint
 from rankloop.contracts import Columns
 from rankloop.errors import BundleError
 
-__all__ = ["HARMS", "harm", "harmed_bento"]
+__all__ = ["HARMS", "altered", "harm", "harmed_bento"]
 
 _LEAVES: Final = re.compile(r"^(leaf_value|internal_value)=(.*)$", re.MULTILINE)
 _SIZES: Final = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
@@ -76,23 +76,50 @@ def harm(bundle: Path, folder: Path, how: str, *, created_at: datetime) -> Manif
     """
     if how not in HARMS:
         raise BundleError(f"there is no harm {how!r}; there are {', '.join(HARMS)}")
+    done = (HARMS[how].__doc__ or how).split("\n", 1)[0]
+    told = {"harmed": how, "harmed_from": Manifest.read(bundle).release_id, "harm": done}
+    return altered(bundle, folder, HARMS[how], created_at=created_at, lineage=told)
+
+
+def altered(
+    bundle: Path,
+    folder: Path,
+    change: Callable[[Path], None],
+    *,
+    created_at: datetime,
+    lineage: Mapping[str, str],
+    as_of: str = "",
+) -> Manifest:
+    """Makes a release of its own out of another one: its files are changed, and its manifest vouches for them.
+
+    Args:
+        bundle: the other one's folder.
+        folder: where the new one goes; replaced where it exists.
+        change: changes files of a folder.
+        created_at: the present moment, UTC.
+        lineage: what else it says of where it comes from.
+        as_of: the newest moment it says it knows, ISO 8601; empty: as the other one.
+
+    Raises:
+        BundleError: the bundle is not intact, or cannot be changed so.
+    """
     good = Manifest.read(bundle)
     verify(bundle, good)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bundle, folder)
-    HARMS[how](folder)
-    files = {path: fingerprint(folder / path) for path in good.files}
-    done = (HARMS[how].__doc__ or how).split("\n", 1)[0]
-    bad = msgspec.structs.replace(
+    change(folder)
+    files, known = {path: fingerprint(folder / path) for path in good.files}, as_of or good.as_of
+    new = msgspec.structs.replace(
         good,
-        release_id=content_id(good.as_of, files.items()),
+        release_id=content_id(known, files.items()),
+        as_of=known,
         created_at=created_at.isoformat(),
-        lineage={**good.lineage, "harmed": how, "harmed_from": good.release_id, "harm": done},
+        lineage={**good.lineage, **lineage},
         files=files,
     )
-    bad.write(folder)
-    verify(folder, bad)
-    return bad
+    new.write(folder)
+    verify(folder, new)
+    return new
 
 
 def harmed_bento(bundle: Path, store: Path, how: str, *, created_at: datetime) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
+from monitoring import rules
 from monitoring.alertmanager_config import Receivers, alertmanager_config
 from monitoring.prometheus_config import Job, prometheus_config
 from rankloop.errors import SettingsError
@@ -241,8 +241,7 @@ def in_words(settings: Settings, states: Mapping[str, str], why_not: str) -> str
 
 def rule_texts() -> dict[str, str]:
     """By the file's name, the rules that come with this version, as Prometheus reads them."""
-    folder = files("monitoring") / "rules"
-    return {own.name: own.read_text(encoding="utf-8") for own in sorted(folder.iterdir(), key=str) if own.name.endswith(".yaml")}
+    return {own.name: own.read_text(encoding="utf-8") for own in rules.files()}
 
 
 def _secret(name: str, given: str) -> tuple[Path | None, str]:

@@ -22,6 +22,7 @@ from rankloop.features import FeatureStore, compute, load_views
 from rankloop.ranking import LambdaMart
 from rankloop.recipe import Recipe
 from rankloop.simulation import CategoryVanishes, Fault, Marketplace, Scale, TextsGarbled, UnitChange
+from rankloop.splits import before
 from rankloop.training import bundle_parts, fit_retrievers, windows
 from rankloop.watch import Asked, compare_window, explain
 
@@ -35,17 +36,6 @@ def quiet(text: str, **facts: object) -> None:
     """Says nothing."""
 
 
-def known(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """What was known when the release was made."""
-    then = SCALE.start + timedelta(days=MADE)
-    moment = Columns.CREATED_AT if name in ("items", "users") else Columns.TS
-    rows = frame.filter(pl.col(moment) < then)
-    if name == "items":
-        closed = pl.col(Columns.CLOSED_AT)
-        rows = rows.with_columns(pl.when(closed < then).then(closed).alias(Columns.CLOSED_AT))
-    return rows
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data whose budgets are cents from a day on, and two bundles that were made before: with a reference, and without."""
@@ -54,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir()
     for name, frame in tables:
         frame.write_parquet(root / "data" / f"{name}.parquet")
-    old, views = Tables(**{name: known(name, frame) for name, frame in tables}), load_views()
+    old, views = before(tables, SCALE.start + timedelta(days=MADE)), load_views()  # what was known when the release was made
     store = FeatureStore(views, compute(views, old))
     fits = fit_retrievers(old, RECIPE, quiet)
     judged = windows(old, store, fits, RECIPE, quiet)

@@ -122,7 +122,7 @@ def _logged(settings: Settings) -> Iterator[Asked]:
     from rankloop.sources.log_layout import SUFFIX
     from rankloop.sources.places import listed, scan_files
 
-    for address in dict.fromkeys((str(settings.home / "log"), settings.log_url or str(settings.home / "log"))):
+    for address in settings.log_places:
         try:
             system, files = listed(f"{address.rstrip('/')}/impressions/*/*/*{SUFFIX}")
             for file in reversed(files[-_FILES:]):

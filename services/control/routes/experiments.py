@@ -2,11 +2,11 @@
 
 from typing import Final
 
-import msgspec
 from litestar import get, post
 
 from services.auth import Scope
 from services.control.answering import body, name_in_path, who, worked
+from services.control.readout import Design
 from services.control.wire import Why
 from services.control.wire_experiments import ExperimentList, ExperimentShown, NewExperiment
 from services.http import Asked
@@ -22,7 +22,7 @@ async def _list(request: Asked) -> ExperimentList:
 @post("/v1/experiments", status_code=200, scope=Scope.ADMIN)
 async def _begin(request: Asked) -> ExperimentShown:
     asked, name, state = await body(request, NewExperiment), who(request), request.app.state
-    design = {own: given for own, given in msgspec.to_builtins(asked).items() if own not in ("share_bp", "why")}
+    design = {own: getattr(asked, own) for own in Design.__struct_fields__}
 
     def work() -> ExperimentShown:
         begun = state.commands.begin_experiment(asked.share_bp, design, who=name, why=asked.why)

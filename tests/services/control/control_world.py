@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from services.control.drivers import RayServer, SocketEdges, Warmth
 from services.control.opening import readiness
 from services.control.pager import Incidents, Pager, open_receivers
 from services.control.pager.receivers import Receiver
-from services.control.readout import read_from_log, ripe
+from services.control.readout import Readouts
 from services.control.runs import open_runs
 from services.control.views import Views
 from services.settings import Settings
@@ -61,8 +60,7 @@ class World:
             server,
             self,
             self.tried,
-            read=partial(read_from_log, settings=self.settings),
-            ripe=partial(ripe, settings=self.settings),
+            readouts=Readouts(self.settings),
             clock=lambda: self.now,
             home=self.settings.home,
             beside=False,

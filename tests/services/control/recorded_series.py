@@ -94,6 +94,6 @@ def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
             if httpx.get(url, trust_env=False).status_code == 200:
                 return
         except httpx.TransportError:
-            pass
+            pass  # not up yet: asked again
         time.sleep(0.05)
     raise AssertionError(f"{url} is not ready after 30 s")

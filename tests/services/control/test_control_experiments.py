@@ -8,7 +8,7 @@ import pytest
 from rankloop.errors import Conflict, ControlError
 from rankloop.sources.log_layout import LOG_SCHEMAS
 from services.control import database as db
-from services.control.readout import ripe
+from services.control.readout import Readouts
 from services.control.scoreboard import read_scoreboard
 from services.edge import Slots
 from tests.services.control.control_world import POLICY, world
@@ -74,7 +74,7 @@ def test_it_is_read_from_the_log_once_its_outcomes_have_come_and_is_on_the_score
     two.controller.begin_experiment(1000, {"seconds": 100, "ripe_seconds": 50, "kinds": ["click"]}, **BY)
     log_lists(two, clicks=30)
     two.tick(seconds=101)
-    waits = ripe(the_row(two), two.settings) - two.now
+    waits = Readouts(two.settings).ripe(the_row(two)) - two.now
     assert waits > timedelta(seconds=50)
     two.tick(seconds=waits.total_seconds() - 1)
     assert the(two).status == "ended"

@@ -229,7 +229,7 @@ def eventually(question, what: str, seconds: float = 30.0):
             if found := question():
                 return found
         except OSError:
-            pass
+            pass  # not up yet: asked again
         time.sleep(0.1)
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
