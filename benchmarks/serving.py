@@ -124,8 +124,8 @@ def _ours(stack: Ours, generator: Generator, release: Made, effort: Effort, say:
     logged = engine_ms(stack, [f"{ALONE}-{kind}-{number}" for kind in KINDS for number in range(effort.count)])
     engine = {kind: [ms for name, ms in logged.items() if name.startswith(f"{ALONE}-{kind}-")] for kind in KINDS}
     way = hops(stack, generator, release, count=effort.count)
-    say(f"{own.full_per_s:.0f} full answers a second with {own.clients} clients; on to twice that")
-    planned = ramp(own.full_per_s, seconds=effort.step, quiet_seconds=effort.quiet)
+    say(f"{own.busy.full_per_s:.0f} full answers a second with {own.clients} clients; on to twice that")
+    planned = ramp(own.busy.full_per_s, seconds=effort.step, quiet_seconds=effort.quiet)
     at = planned.at(rng=np.random.default_rng(1))
     asked = [request for pair in zip(*(requests_of(release, kind) for kind in KINDS), strict=True) for request in pair]
     rows = generator.fire(stack.address, asked, at, mark=degraded).result()

@@ -10,6 +10,7 @@ from benchmarks.load.generator import Generator
 from benchmarks.load.http import post
 from benchmarks.load.missing import degraded
 from benchmarks.load.timing import Sent
+from benchmarks.load.wrk import Told, wrk
 
 __all__ = ["ALONE", "KINDS", "Measured", "bodies_of", "full_per_s", "measured", "requests_of"]
 
@@ -23,15 +24,13 @@ class Measured(NamedTuple):
 
     Attributes:
         alone: by kind of request, one client that waits for each answer.
-        full_per_s: answers a second of which nothing was left out, at the number of clients where it was most.
-        clients: that number.
+        clients: of the numbers that were tried, that with the most full answers a second.
         busy: what those clients saw.
     """
 
     alone: Mapping[str, Sent]
-    full_per_s: float
     clients: int
-    busy: Sent
+    busy: Told
 
     def figures(self, bare: Mapping[str, Sent]) -> dict[str, Any]:
         """The usual numbers; overheads are medians less the bare engine's on the same requests."""
@@ -39,9 +38,9 @@ class Measured(NamedTuple):
             **{f"{kind}_p50_ms": self.alone[kind].at_ms(0.5) for kind in KINDS},
             **{f"{kind}_p99_ms": self.alone[kind].at_ms(0.99) for kind in KINDS},
             **{f"{kind}_overhead_ms": self.alone[kind].at_ms(0.5) - bare[kind].at_ms(0.5) for kind in KINDS},
-            "full_per_s": self.full_per_s,
+            "full_per_s": self.busy.full_per_s,
             "clients": self.clients,
-            "failed": sum(rows.failed for rows in (*self.alone.values(), self.busy)),
+            "failed": self.busy.failed + sum(rows.failed for rows in self.alone.values()),
             "degraded_share": float(np.mean(np.concatenate([rows.answered().mark > 0 for rows in self.alone.values()]))),
         }
 
@@ -86,7 +85,7 @@ def measured(
     """Warms a system up, asks it as one client, then as many.
 
     Args:
-        generator: sends.
+        generator: sends what one client asks; many are wrk's.
         address: whom to ask.
         release: what to ask.
         count: requests of each kind by one client.
@@ -98,6 +97,6 @@ def measured(
     generator.closed(address, mixed[-400:], clients=4, count=400)
     named = {kind: requests_of(release, kind, named=ALONE) for kind in KINDS}
     alone = {kind: generator.closed(address, named[kind], clients=1, count=count, mark=degraded) for kind in KINDS}
-    tried = {n: generator.closed(address, mixed, clients=n, seconds=seconds, mark=degraded) for n in clients}
-    most = max(tried, key=lambda n: full_per_s(tried[n]))
-    return Measured(alone, full_per_s(tried[most]), most, tried[most])
+    tried = {n: wrk(address, mixed, clients=n, seconds=seconds) for n in clients}
+    most = max(tried, key=lambda n: tried[n].full_per_s)
+    return Measured(alone, most, tried[most])

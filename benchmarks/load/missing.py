@@ -5,7 +5,7 @@ from typing import Final
 
 from services.ranking import fallbacks
 
-__all__ = ["RANKING", "STATE", "degraded", "missing"]
+__all__ = ["RANKING", "STATE", "WORDS", "degraded", "missing"]
 
 STATE: Final = 1
 """The online store did not answer."""
@@ -13,13 +13,14 @@ STATE: Final = 1
 RANKING: Final = 2
 """The ranker or the retrievers failed, or there was no time for them: a cheaper answer."""
 
-_WORDS: Final = {
+WORDS: Final = {
     fallbacks.STATE_DOWN: STATE,
     fallbacks.RANKER_FAILED: RANKING,
     fallbacks.RETRIEVERS_FAILED: RANKING,
     fallbacks.NO_TIME_TO_RANK: RANKING,
     fallbacks.NO_TIME: RANKING,
 }
+"""What an answer's `fallback` says, and what that is."""
 _WHOLE: Final = re.compile(rb'"fallback": ?null')
 
 
@@ -31,7 +32,7 @@ def missing(fallback: str | None) -> int:
         (0, 2)
     """
     found = 0
-    for words, flag in _WORDS.items():
+    for words, flag in WORDS.items():
         if fallback is not None and words in fallback:
             found |= flag
     return found

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def toy(answer: Answer) -> Iterator[tuple[str, int]]:
     count, lock = iter(range(1_000_000)), threading.Lock()
 
     def serve(connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(ConnectionError):
             while connection.recv(65536):
                 with lock:
                     number = next(count)
