@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard as GrafanasDashboard
 from jsonschema import Draft202012Validator
 
 from monitoring.dashboards import ANNOTATIONS, DASHBOARDS, FOLDER, Dashboard, Panel, Row, Target, built, written
@@ -172,6 +175,40 @@ def test_the_module_writes_them_where_it_is_told_with_the_docs_address(tmp_path)
 def test_a_dashboard_has_the_parts_that_grafana_asks_for(dashboard):
     errors = Draft202012Validator(SCHEMA).iter_errors(built(dashboard))
     assert [f"{list(error.path)}: {error.message}" for error in errors] == []
+
+
+OF_PROMETHEUS = {
+    *(f"annotations.list.{field}" for field in ("step", "tagKeys", "textFormat", "titleFormat", "useValueForTime")),
+    "templating.list.definition",
+}
+"""Fields of Grafana's Prometheus plugin, which the model of the core does not have."""
+
+
+def lost(own, theirs, path=""):
+    """Where a value is not as it was; what was added is no matter."""
+    if isinstance(own, dict):
+        for name, value in own.items():
+            here = f"{path}.{name}".removeprefix(".")
+            yield from lost(value, theirs[name], here) if name in theirs else [here]
+    elif isinstance(own, list) and len(own) == len(theirs):
+        for each, other in zip(own, theirs, strict=True):
+            yield from lost(each, other, path)
+    elif own != theirs:
+        yield f"{path}: {own!r} became {theirs!r}"
+
+
+@pytest.mark.parametrize("dashboard", EVERY)
+def test_grafanas_own_model_loses_and_changes_nothing(dashboard):
+    register_default_plugins()
+    own = built(dashboard)
+    theirs = json.loads(json.dumps(GrafanasDashboard.from_json(own), cls=JSONEncoder))
+    assert set(lost(own, theirs)) <= OF_PROMETHEUS
+
+
+def test_what_grafana_would_lose_is_seen():
+    own = built(DASHBOARDS[0])
+    own["panels"][0] |= {"fieldConfigs": {}}
+    assert "panels.fieldConfigs" in set(lost(own, json.loads(json.dumps(GrafanasDashboard.from_json(own), cls=JSONEncoder))))
 
 
 @pytest.mark.parametrize("dashboard", EVERY)
