@@ -12,7 +12,8 @@ import yaml
 
 from monitoring.alertmanager_config import GROUPED_BY, HEARTBEAT, INHIBITIONS, PAST_THE_PAGER, Receivers, alertmanager_config
 from tests.monitoring.alertmanager_world import ALERTMANAGER, Heard, Running, alert, rules, until
-from tests.services.control.pager_world import EVENT_SCHEMA, mailbox
+from tests.services.control.mailbox import mailbox
+from tests.services.control.pager_world import EVENT_SCHEMA
 
 AMTOOL = shutil.which("amtool")
 needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="amtool is not installed")

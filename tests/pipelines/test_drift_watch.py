@@ -13,7 +13,7 @@ import yaml
 from monitoring.drift import EVIDENTLY, PAGE
 from pipelines.events import WATCH_STEPS
 from pipelines.watch import WatchOrder, WatchResult, compile_watch, run_watch
-from rankloop.bundle import Bundle, Manifest, Reference, verify
+from rankloop.bundle import Bundle, Manifest, Reference, transplant, verify
 from rankloop.contracts import Columns, Tables
 from rankloop.drift import Cause, DriftPolicy, DriftReport
 from rankloop.errors import DataError
@@ -22,9 +22,12 @@ from rankloop.features import FeatureStore, compute, load_views
 from rankloop.ranking import LambdaMart
 from rankloop.recipe import Recipe
 from rankloop.simulation import CategoryVanishes, Fault, Marketplace, Scale, TextsGarbled, UnitChange
+from rankloop.sources.log_layout import LOG_SCHEMAS, partition
 from rankloop.splits import before
 from rankloop.training import bundle_parts, fit_retrievers, windows
+from rankloop.vocabulary import Vocabulary
 from rankloop.watch import Asked, compare_window, explain
+from rankloop.watch.lists import requests_of
 
 SCALE = Scale(users=250, users_per_day=10, items=300, items_per_day=60, clients=60, days=34, impressions=9_000, list_length=6)
 MADE, BROKEN = 28, 30
@@ -159,6 +162,72 @@ def test_a_fault_of_one_country_is_named_with_it(world: Path) -> None:
     compared = compare_window(broken, world / "bundle", Asked("job_feed", until, 72.0), DriftPolicy.of(POLICY), quiet)
     (cause,) = explain(compared, broken, world / "bundle", report_id="d1", at=until).causes
     assert (cause.cause, cause.component, cause.slice) == ("nulls", "items.skills", f"item_country={country}")
+
+
+@pytest.fixture(scope="module")
+def served(world: Path) -> pl.DataFrame:
+    """What the release would show to those who asked in the window, as a service logs it."""
+    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
+    release = Bundle.open(world / "bundle")
+    catalogue = Vocabulary(before(tables, until).items[Columns.ITEM_ID].sort())
+    recommender = transplant(release, tables, catalogue)
+    asked = requests_of(tables, "job_feed", until - timedelta(hours=72), until, most=500, rng=np.random.default_rng(1))
+    parts = []
+    for number, request in enumerate(asked):
+        ranked = recommender.recommend(request, 10)
+        own = {
+            Columns.ITEM_ID: catalogue.decode(ranked.items),
+            Columns.POSITION: np.arange(1, len(ranked.items) + 1),
+            Columns.SCORE: ranked.scores.astype(float),
+            Columns.SOURCE: list(ranked.sources),
+            Columns.FEATURES: ranked.features.tolist(),
+        }
+        told = {Columns.REQUEST_ID: f"s{number}", Columns.RELEASE_ID: release.manifest.release_id, Columns.TS: request.ts}
+        whose = {Columns.USER_ID: request.user_id, Columns.SURFACE: request.surface}
+        parts.append(pl.DataFrame(own).with_columns(**{name: pl.lit(value) for name, value in {**told, **whose}.items()}))
+    frame, schema = pl.concat(parts), LOG_SCHEMAS["impressions"]
+    unsaid = {name: pl.lit(None, dtype=kind) for name, kind in schema.items() if name not in frame.columns}
+    return frame.with_columns(**unsaid).cast(schema).select(*schema)
+
+
+def causes_in_log(world: Path, folder: Path, rows: pl.DataFrame) -> tuple[dict[tuple[str, str], Cause], DriftReport]:
+    """What a watch says where a service logged these impressions, and the tables are as they should be."""
+    for (hour,), part in rows.group_by(partition(pl.col(Columns.TS))):
+        (folder / "log" / "impressions" / hour).mkdir(parents=True)
+        part.write_parquet(folder / "log" / "impressions" / hour / "w.parquet")
+    (folder / "log.yaml").write_text(f"log: {folder / 'log'}\n")
+    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
+    asked = Asked("job_feed", until, 72.0, "event_log", str(world / "data"), str(folder / "log.yaml"))
+    compared = compare_window(tables, world / "bundle", asked, DriftPolicy.of(POLICY), quiet)
+    report = explain(compared, tables, world / "bundle", report_id="d1", at=until)
+    return {(own.cause, own.component): own for own in report.causes}, report
+
+
+@pytest.mark.slow
+def test_what_a_service_logs_well_is_no_cause(world: Path, served: pl.DataFrame, tmp_path: Path) -> None:
+    found, report = causes_in_log(world, tmp_path, served)
+    assert found == {}
+    assert {own.name for own in report.columns} >= {"score", "source", *Manifest.read(world / "bundle").features}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("by", "cause"), [(0.0, "constant"), (100.0, "unit-change")])
+def test_a_feature_that_is_served_wrong_is_named_though_its_table_is_right(
+    world: Path, served: pl.DataFrame, tmp_path: Path, by: float, cause: str
+) -> None:
+    features = Manifest.read(world / "bundle").features
+    place = features.index("item_budget")
+    wrong = pl.col(Columns.FEATURES).list.to_struct(fields=features).struct
+    found, _ = causes_in_log(
+        world,
+        tmp_path,
+        served.with_columns(
+            pl.concat_list(wrong.field(name) * (by if at == place else 1) for at, name in enumerate(features)).alias(
+                Columns.FEATURES
+            )
+        ),
+    )
+    assert [*found] == [(cause, "item_budget")]
 
 
 def test_without_a_control_plane_a_bundle_must_be_named(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A pager to test with: a record, a clock that tests set, and receivers that are local servers."""
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,66 +129,6 @@ def listening() -> Iterator[Listener]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextmanager
-def mailbox(*, refuses: int = 0, offers: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
-    """A small SMTP server: its address, and the letters that it took.
-
-    Args:
-        refuses: the code with which it answers each letter; 0: it takes them.
-        offers: extensions it names.
-    """
-    letters: list[str] = []
-    server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(0.2)
-    ending = threading.Event()
-
-    def serve() -> None:
-        while not ending.is_set():
-            try:
-                line, _ = server.accept()
-            except TimeoutError:
-                continue
-            line.settimeout(5)
-            with line, line.makefile("rw", newline="\r\n") as talk:
-                _letter(talk, letters, refuses, offers)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.getsockname()[1]}", letters
-    finally:
-        ending.set()
-        thread.join()
-        server.close()
-
-
-def _letter(talk: Any, letters: list[str], refuses: int, offers: tuple[str, ...]) -> None:
-    def say(line: str) -> None:
-        talk.write(line + "\r\n")
-        talk.flush()
-
-    say("220 here")
-    while line := talk.readline().strip():
-        word = line.upper().split()[0]
-        if word == "EHLO":
-            for own in offers:
-                say(f"250-{own}")
-            say("250 8BITMIME")
-        elif word == "DATA":
-            say("354 go on")
-            rows = []
-            while (row := talk.readline().rstrip("\r\n")) != ".":
-                rows.append(row)
-            if not refuses:
-                letters.append("\n".join(rows))
-            say(f"{refuses} no" if refuses else "250 taken")
-        elif word == "QUIT":
-            say("221 bye")
-            return
-        else:
-            say("250 well")
 
 
 @dataclass

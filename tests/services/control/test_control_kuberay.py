@@ -1,7 +1,5 @@
 """KubeRay's driver beyond the contract: conflicts, refusals, what it leaves alone in the resource."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import yaml
 from rankloop.errors import Conflict, SettingsError, StackError
 from services.control.drivers import KubeRayServer, RayServer, RayServiceApi, open_server
 from services.settings import Settings
+from tests.services.certificates import self_signed
 from tests.services.control.toy_serve import ToyServe, toy_serve
 
 
@@ -141,12 +140,7 @@ def test_an_api_that_is_not_there_is_said(token: Path) -> None:
 
 
 def test_the_apis_certificate_is_checked_by_the_clusters_own(serve: ToyServe, token: Path, tmp_path: Path) -> None:
-    if not (openssl := shutil.which("openssl")):
-        pytest.skip("openssl is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "ca.crt"
-    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=kubernetes", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([openssl, *kind, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    key, certificate = self_signed(tmp_path)
     serve.speak_tls(certificate, key)
     url = serve.url.replace("http:", "https:")
     found = RayServiceApi(url, "prod", "rankloop", token_file=token, ca_file=certificate).read()

@@ -22,8 +22,10 @@ from services.control.pager.receivers.pagerduty import event
 from services.control.pager.receivers.slack import blocks
 from services.control.pager.writing import Line, Message, plain
 from services.settings import Settings
+from tests.services.certificates import self_signed
 from tests.services.control.conftest import NOW
-from tests.services.control.pager_world import KEY, Listener, PagerWorld, listening, mailbox
+from tests.services.control.mailbox import mailbox
+from tests.services.control.pager_world import KEY, Listener, PagerWorld, listening
 
 
 class Killed(BaseException):
@@ -222,21 +224,59 @@ def test_a_letter_that_is_refused_is_sent_again(place: PagerWorld, code: int) ->
         assert f"answered {code}" in place.pager.faults()["notices to mail"]
 
 
+def with_password(place: PagerWorld, folder: Path, server: str) -> None:
+    (folder / "mail.key").write_text("never-to-be-seen")
+    update = {"mail_to": "a@b.c", "mail_from": "r@b.c", "mail_server": server, "mail_password_file": str(folder / "mail.key")}
+    place.settings = place.settings.model_copy(update=update)
+    place.restart()
+
+
 def test_a_password_is_never_sent_in_the_clear(place: PagerWorld, tmp_path: Path) -> None:
-    (tmp_path / "mail.key").write_text("never-to-be-seen")
-    with mailbox(offers=("AUTH PLAIN LOGIN",)) as (server, letters):
-        update = {
-            "mail_to": "a@b.c",
-            "mail_from": "r@b.c",
-            "mail_server": server,
-            "mail_password_file": str(tmp_path / "mail.key"),
-        }
-        place.settings = place.settings.model_copy(update=update)
-        place.restart()
+    with mailbox(password="never-to-be-seen") as (server, letters):
+        with_password(place, tmp_path, server)
         place.hear(place.alert())
         place.tick()
         assert letters == []
     assert "offers no STARTTLS" in place.pager.faults()["notices to mail"]
+
+
+def test_a_server_with_a_certificate_that_is_known_is_given_the_password(
+    place: PagerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mailbox(password="never-to-be-seen", certificate=(key, certificate)) as (server, letters):
+        with_password(place, tmp_path, server)
+        (own,) = place.hear(place.alert())
+        place.tick()
+        assert states(place, own)["mail"] == ("sent", 1)
+    (letter,) = letters
+    assert "never-to-be-seen" not in letter
+
+
+def test_a_password_that_the_server_refuses_is_said_without_it(
+    place: PagerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mailbox(password="another", certificate=(key, certificate)) as (server, letters):
+        with_password(place, tmp_path, server)
+        place.hear(place.alert())
+        place.tick()
+    fault = place.pager.faults()["notices to mail"]
+    assert "refuses the password of r@b.c: 535" in fault
+    assert "never-to-be-seen" not in fault
+    assert letters == []
+
+
+def test_a_server_with_a_certificate_that_nobody_knows_is_told_nothing(place: PagerWorld, tmp_path: Path) -> None:
+    with mailbox(password="never-to-be-seen", certificate=self_signed(tmp_path)) as (server, letters):
+        with_password(place, tmp_path, server)
+        (own,) = place.hear(place.alert())
+        place.tick()
+        assert states(place, own)["mail"] == ("waiting", 1)
+    assert "SSLCertVerificationError" in place.pager.faults()["notices to mail"]
+    assert letters == []
 
 
 @pytest.mark.parametrize(("sender", "server"), [("", "a:25"), ("r@b.c", ""), ("r@b.c", "a"), ("r@b.c", "a:x")])

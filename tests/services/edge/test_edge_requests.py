@@ -2,7 +2,6 @@
 
 import csv
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from services.ranking.schemas import Problem
+from tests.services.certificates import self_signed
 from tests.services.edge.conftest import Rig, Told, until
 
 
@@ -291,12 +291,9 @@ def test_no_limit_is_no_table(start_rig: Callable[..., Rig]) -> None:
 
 
 def certificate(folder: Path, name: str) -> Path:
+    key, own = self_signed(folder, name)
     made = folder / "edge.pem"
-    key, crt = folder / "key.pem", folder / "crt.pem"
-    subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(crt), *subject], check=True, capture_output=True)
-    made.write_text(crt.read_text() + key.read_text())
+    made.write_text(own.read_text() + key.read_text())
     return made
 
 

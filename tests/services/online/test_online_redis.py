@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from redis.connection import Connection
 from rankloop.errors import SettingsError, StateUnavailable
 from services.online.base import StateStore
 from services.online.redis_store import SCRIPT_EVENTS, RedisStore
+from tests.services.certificates import self_signed
 from tests.services.online.conftest import Server, Starter
 from tests.services.online.contract import NOW, Open, StateStoreContract, event, events, fresh
 
@@ -286,14 +285,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_shown(url: str) -> N
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A key and a certificate for 127.0.0.1, signed by itself."""
-    if not (openssl := shutil.which("openssl")):
-        pytest.skip("openssl is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    subprocess.run([openssl, *kind, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    return key, certificate
+    return self_signed(tmp_path)
 
 
 def test_tls_checks_who_answers(start_redis: Starter, certificate: tuple[Path, Path]) -> None:

@@ -1,0 +1,66 @@
+"""A mail server of the tests' own, which keeps what it takes."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+
+__all__ = ["mailbox"]
+
+
+@contextmanager
+def mailbox(
+    *, refuses: int = 0, password: str = "", certificate: tuple[Path, Path] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """An SMTP server: its address, and the letters that it took.
+
+    Args:
+        refuses: the code with which it answers each letter; 0: it takes them.
+        password: what whoever logs in must know; empty: nobody need log in.
+        certificate: key and certificate for STARTTLS, without which it then takes nothing; None: it offers none.
+    """
+    letters: list[str] = []
+
+    class Box:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name
+            if refuses:
+                return f"{refuses} no"
+            assert isinstance(envelope.content, bytes)
+            letters.append(envelope.content.decode().replace("\r\n", "\n"))
+            return "250 taken"
+
+    def knows(server: Any, session: Any, envelope: Any, mechanism: str, told: LoginPassword) -> AuthResult:
+        return AuthResult(success=told.password == password.encode(), handled=False)  # it says so itself
+
+    controller = Controller(
+        Box(),
+        hostname="127.0.0.1",
+        port=_free_port(),
+        tls_context=_context(*certificate) if certificate else None,
+        require_starttls=certificate is not None,
+        authenticator=knows if password else None,
+        auth_required=bool(password),
+        auth_require_tls=False,
+    )
+    controller.start()
+    try:
+        yield f"127.0.0.1:{controller.port}", letters
+    finally:
+        controller.stop()
+
+
+def _context(key: Path, certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port: int = one.getsockname()[1]
+    return port
