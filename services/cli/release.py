@@ -94,19 +94,21 @@ def show_end(result: "RunResult") -> None:
     out.print(f"{what}; {in_words(result.seconds)}; report: {escape(str(result.report))}", soft_wrap=True)
 
 
-def policy_from(file: Path | None) -> dict[str, Any]:
-    """The fields of a canary's policy, checked; none without a file.
+def policy_from(file: Path | None, pipeline: str = "release") -> dict[str, Any]:
+    """The fields of a canary's policy, or of the drift policy for a drift watch, checked; none without a file.
 
     Raises:
         SettingsError: a field that is none, or a value that cannot work.
     """
-    from rankloop.canary import Policy
-    from rankloop.fields import read_fields
-
     if file is None:
         return {}
-    found = read_fields(file, "canary policy")
-    Policy.of(found)
+    from rankloop.canary import Policy
+    from rankloop.drift import DriftPolicy
+    from rankloop.fields import read_fields
+
+    kind, what = (DriftPolicy, "drift policy") if pipeline == "drift_watch" else (Policy, "canary policy")
+    found = read_fields(file, what)
+    kind.of(found)
     return found
 
 

@@ -40,7 +40,10 @@ Surface = Annotated[str, typer.Option("--surface", help="The product place it is
 Alone = Annotated[bool, typer.Option("--no-champion", help="Compare with the popular baseline alone, as for a first release.")]
 AtOnce = Annotated[bool, typer.Option("--at-once", help="Let the release serve everybody, without a canary.")]
 Policy = Annotated[
-    Path | None, typer.Option("--policy", help="A YAML file with fields of the canary's policy.", exists=True, dir_okay=False)
+    Path | None,
+    typer.Option(
+        "--policy", help="A YAML file with fields of the canary's policy, or of the drift policy.", exists=True, dir_okay=False
+    ),
 ]
 Pipeline = Annotated[str, typer.Option("--pipeline", help="What to run: release, or drift_watch.")]
 Hours = Annotated[float, typer.Option("--hours", min=0.1, help="The length of the window that a drift watch looks at.")]
@@ -88,7 +91,7 @@ def start(
     why: Why = "started at a terminal",
 ) -> None:
     """Queue a run; it starts when no other of its pipeline and surface is under way. The same order is not queued twice."""
-    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
+    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy, pipeline)
     order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules, _known(pipeline), hours)
     with control() as client:
         run = client.send("POST", "/v1/runs", NewRun(order, why, surface), RunShown)  # type: ignore[arg-type]
@@ -158,7 +161,7 @@ def schedule(
     why: Why = "scheduled at a terminal",
 ) -> None:
     """Start runs by themselves: at a time, or when new data came."""
-    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy)
+    chosen, rules = recipe_from(recipe, fields or []), policy_from(policy, pipeline)
     order = RunOrderGiven(*given(path, source, mapping), chosen, alone, at_once, rules, _known(pipeline), hours)
     body = NewSchedule(order, why, surface, cron or None, watch or None, not off)  # type: ignore[arg-type]
     with control() as client:

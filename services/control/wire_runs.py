@@ -33,8 +33,8 @@ class RunOrderGiven(Struct, forbid_unknown_fields=True, omit_defaults=True):
         recipe: fields of the recipe that differ from their defaults.
         alone: compare with the popular baseline alone, as for a first release.
         at_once: let the release serve everybody without a canary.
-        policy: fields of the canary's policy that differ from the default.
-        pipeline: `release`, or `drift_watch`, which takes neither recipe nor canary.
+        policy: fields that differ from the default, of the canary's policy, or of the drift policy in a drift watch.
+        pipeline: `release`, or `drift_watch`, which takes no recipe and leads to no canary.
         hours: the length of the window that a drift watch looks at; it ends when the run begins.
     """
 

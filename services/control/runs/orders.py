@@ -10,6 +10,7 @@ from pipelines.launch import Order
 from pipelines.watch import WatchOrder
 from rankloop.canary import Policy
 from rankloop.contracts import SURFACES
+from rankloop.drift import DriftPolicy
 from rankloop.errors import ControlError, SettingsError
 from rankloop.recipe import Recipe
 from rankloop.sources import SOURCES
@@ -17,8 +18,9 @@ from services.settings import Settings
 
 __all__ = ["RunOrder", "known_place", "known_surface"]
 
-_DATA: Final = ("source", "path", "mapping")
-_OF_RELEASE: Final = ("recipe", "alone", "at_once", "policy")
+_SHARED: Final = ("source", "path", "mapping", "policy")
+_OF_RELEASE: Final = ("recipe", "alone", "at_once")
+_POLICY_OF: Final = {"release": Policy.of, "drift_watch": DriftPolicy.of}
 
 
 class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,8 +33,8 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         recipe: fields of the recipe that differ from their defaults.
         alone: compare with the popular baseline alone, as for a first release.
         at_once: let the release serve everybody without a canary.
-        policy: fields of the canary's policy that differ from the default.
-        pipeline: `release`, or `drift_watch`, which takes neither recipe nor canary.
+        policy: fields that differ from the default, of the canary's policy, or of the drift policy in a drift watch.
+        pipeline: `release`, or `drift_watch`, which takes no recipe and leads to no canary.
         hours: the length of the window that a drift watch looks at; it ends when the run begins.
 
     Example:
@@ -60,7 +62,7 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         try:
             order = msgspec.convert(dict(fields), cls)
             Recipe.from_mapping(order.recipe)
-            Policy.of(order.policy)
+            _POLICY_OF[order.pipeline](order.policy)
             _assert_fits(order)
         except (msgspec.ValidationError, SettingsError) as error:
             raise ControlError(f"this order cannot be run: {error}") from error
@@ -90,10 +92,10 @@ class RunOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             bundle: whose reference a drift watch compares with, as the steps see it; empty: it asks the control plane.
         """
         own = self.fields()
-        data = {name: own[name] for name in _DATA}
+        shared = {name: own[name] for name in _SHARED}
         if self.pipeline == "drift_watch":
-            return WatchOrder(**data, surface=surface, hours=self.hours, control_api=control_api, bundle=bundle)
-        return Order(**data, **{name: own[name] for name in _OF_RELEASE}, control_api=control_api, ray_address=ray_address)
+            return WatchOrder(**shared, surface=surface, hours=self.hours, control_api=control_api, bundle=bundle)
+        return Order(**shared, **{name: own[name] for name in _OF_RELEASE}, control_api=control_api, ray_address=ray_address)
 
 
 def _assert_fits(order: RunOrder) -> None:

@@ -83,12 +83,14 @@ def test_without_a_release_that_serves_a_bundle_must_be_named(place: Served, ran
     assert "--bundle" in done.output
 
 
-def test_a_watch_is_scheduled_by_cron(place: Served, rankloop: Rankloop) -> None:
-    hourly = ("--pipeline", "drift_watch", "--hours", "6", "--cron", "0 * * * *")
+def test_a_watch_is_scheduled_by_cron_with_a_policy_of_its_own(place: Served, rankloop: Rankloop, tmp_path: Path) -> None:
+    (tmp_path / "drift.yaml").write_text("min_rows: 60")
+    hourly = ("--pipeline", "drift_watch", "--hours", "6", "--cron", "0 * * * *", "--policy", tmp_path / "drift.yaml")
     done = rankloop("runs", "schedule", "drift", place.data, "--source", "contract", *hourly)
     assert done.exit_code == 0, done.output
     (schedule,) = place.triggers.schedules()
     assert (schedule.order["pipeline"], schedule.order["hours"], schedule.cron) == ("drift_watch", 6.0, "0 * * * *")
+    assert schedule.order["policy"] == {"min_rows": 60}
     refused = rankloop("runs", "start", place.data, "--source", "contract", "--pipeline", "other")
     assert refused.exit_code == 1
     assert "there is no pipeline 'other'" in refused.output

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.watch import WatchOrder
 from rankloop.drift import Cause, ColumnDrift, DriftReport
-from rankloop.errors import Conflict, Missing
+from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import Database, add_run, change_run, events, next_queued
 from services.control.database.drift import add_drift_report, drift_report, drift_reports, newest_drift_reports
 from services.control.drifting import Drift
@@ -92,6 +93,18 @@ def test_a_watch_takes_no_recipe() -> None:
     order = {"source": "contract", "path": "/data", "pipeline": "drift_watch", "recipe": {"trials": 4}}
     with pytest.raises(Exception, match="a drift watch makes no release, and has recipe"):
         RunOrder.of(order)
+
+
+def test_a_watch_carries_the_drift_policy_and_a_release_the_canarys(tmp_path: Path) -> None:
+    (tmp_path / "items.parquet").touch()
+    order = {"source": "contract", "path": str(tmp_path), "policy": {"min_rows": 60}, "pipeline": "drift_watch"}
+    sent = RunOrder.of(order).at(Settings(), "job_feed")
+    assert isinstance(sent, WatchOrder)
+    assert json.loads(sent.parameters()["policy"]) == {"min_rows": 60}
+    with pytest.raises(ControlError, match="min_rows"):
+        RunOrder.of(order | {"pipeline": "release"})
+    with pytest.raises(ControlError, match="steps"):
+        RunOrder.of(order | {"policy": {"steps": [100]}})
 
 
 @pytest.fixture
