@@ -51,6 +51,7 @@ class Inhibition:
 _ERRORS: Final = ("ErrorBurst", "ErrorBudgetBurning", "ErrorBudgetLeaking")
 _SLOW: Final = ("SlowAnswers", "LatencyBudgetBurning", "LatencyBudgetLeaking")
 _SHOWN: Final = ("EmptyLists", "FallbackShare", "ScoresShifted", "ClicksVanished", "ImpressionsNotLogged", "CanaryNotObserved")
+_SPOOLS: Final = ("SpoolLag", "SpoolNearlyFull", "SpoolFull")
 
 INHIBITIONS: Final = (
     Inhibition(
@@ -67,10 +68,13 @@ INHIBITIONS: Final = (
     Inhibition(("CollectorsDown",), ("WorkerDown",), "both say that no collector answers", alike=("component",)),
     Inhibition(("CollectorsDown",), ("ClicksVanished", "CanaryNotObserved"), "clicks are not taken"),
     Inhibition(("WorkerDown",), ("ClicksVanished", "CanaryNotObserved"), "nobody counts clicks", of='component="tally"'),
-    Inhibition(("WorkerDown",), ("SpoolLag", "SpoolFull"), "nobody empties the spools", of='component="curator"'),
+    Inhibition(("WorkerDown",), _SPOOLS, "nobody empties the spools", of='component="curator"'),
     Inhibition(
-        ("SpoolFull",), ("ImpressionsNotLogged", "SpoolLag", "ClicksVanished"), "there is no room for what is shown and done"
+        ("SpoolFull",),
+        ("SpoolNearlyFull", "ImpressionsNotLogged", "SpoolLag", "ClicksVanished"),
+        "there is no room for what is shown and done",
     ),
+    Inhibition(("SpoolNearlyFull",), ("SpoolLag",), "who is behind is why it fills"),
     Inhibition(
         ("ControlDown",),
         (

@@ -101,6 +101,7 @@ class SpoolMetrics(HttpMetrics):
     def __init__(self, *, process: bool = True) -> None:
         super().__init__(process=process)
         self.spool_bytes = self._gauge("rankloop_spool_bytes")
+        self.spool_room = self._gauge("rankloop_spool_room_bytes")
         self.spool_shed = self._counter("rankloop_spool_shed_bytes_total")
         self.spool_refused = self._counter("rankloop_spool_refused_total")
 

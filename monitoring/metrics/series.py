@@ -134,6 +134,9 @@ SERIES: Final[dict[str, Series]] = {
     "rankloop_spool_bytes": Series(
         "gauge", "Bytes in the segments of a stream, all writers', as one of them counts.", ("stream",), 2
     ),
+    "rankloop_spool_room_bytes": Series(
+        "gauge", "Bytes that a stream may still take: what its limit leaves, or the disk where that is less.", ("stream",), 2
+    ),
     "rankloop_spool_shed_bytes_total": Series(
         "counter", "Bytes deleted from a stream because it was full, before anything read them perhaps.", ("stream",), 2
     ),

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import socket
 import threading
 import time
@@ -91,6 +92,15 @@ class SpoolWriter:
     def stream_bytes(self) -> int:
         """Bytes of the stream, other writers' as of an `interval` ago at most."""
         return self._used
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes that the stream may still take: what its limit leaves, or the disk where that is less; 0: its folder is gone."""
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:
+            return 0
+        return max(min(self._max_bytes - self._used, free), 0)
 
     def append(self, frame: bytes) -> None:
         """Keeps a frame; returns when it is durable by the policy.

@@ -43,4 +43,5 @@ def open_writer(settings: Settings, stream: Stream, metrics: SpoolMetrics) -> Sp
         on_shed=shed.inc,
     )
     metrics.spool_bytes.labels(stream).set_function(lambda: writer.stream_bytes)
+    metrics.spool_room.labels(stream).set_function(lambda: writer.room_bytes)
     return writer

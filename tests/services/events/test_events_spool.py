@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -367,6 +369,19 @@ def test_where_the_disk_fails_between_appends_the_next_goes_into_another_segment
     until(lambda: len(reader.segments(writer.name)) == 2)
     writer.append(b"too")
     assert everything(tmp_path / "events") == [b"perhaps", b"too"]
+
+
+def test_the_room_is_what_the_limit_leaves_or_the_disk(
+    opened: Callable[..., SpoolWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = opened(max_bytes=400)
+    writer.append(bytes(42))
+    assert writer.room_bytes == 350
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    assert writer.room_bytes == 100
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / "events")
+    assert writer.room_bytes == 0
 
 
 def test_a_full_spool_refuses_and_takes_again_when_there_is_room(opened: Callable[..., SpoolWriter], tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_events_are_refused_and_impressions_shed_when_there_is_no_room(tmp_path:
         if "stream" in sample.labels
     }
     assert found["rankloop_spool_bytes", "events"] == found["rankloop_spool_bytes", "impressions"] == 7 * (MIB + 8)
+    assert found["rankloop_spool_room_bytes", "events"] == found["rankloop_spool_room_bytes", "impressions"] == MIB - 7 * 8
     assert found["rankloop_spool_shed_bytes_total", "impressions"] == 2 * (MIB + 8)
     assert found["rankloop_spool_shed_bytes_total", "events"] == 0
 
