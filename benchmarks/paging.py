@@ -81,19 +81,19 @@ class Page(NamedTuple):
         cause: as the page named it; empty: none came.
         component: likewise.
         seconds: from the fault to the page; of data, from the end of the watch that saw it.
-        woken: how often somebody was woken for the incident.
-        others: incidents of other causes while it lasted.
         severity: `page` or `ticket`.
         resolved_s: from the fault, which is still there, to the end of its incident, where a rollback mends it; else NaN.
+        told: how often somebody was told of that cause before the next fault began: woken, or for a ticket told at all.
+        others: incidents of other causes in that time, by cause and component.
     """
 
     cause: str
     component: str
     seconds: float
-    woken: int
-    others: int
     severity: str
     resolved_s: float = float("nan")
+    told: int = 0
+    others: str = "none"
 
 
 def run(quick: bool) -> Result:
@@ -164,13 +164,28 @@ def _faults(
     _watch(stack, market.well, market, effort)
     time.sleep(max(0.0, effort.quiet_seconds - (time.monotonic() - began)))
     false = len(heard.incidents(began))
-    pages = {name: _of_data(stack, market, heard, name, effort, say) for name in effort.data}
+    pages, begun = {}, dict[str, float]()
+    for name in effort.data:
+        begun[name] = time.monotonic()
+        pages[name] = _of_data(stack, market, heard, name, effort, say)
     _watch(stack, market.well, market, effort)
     people = pl.read_parquet(market.known / "users.parquet")[Columns.USER_ID].to_list()
     for fault in serving_faults(stack, bundle, generator, people):
         if fault.name in effort.serving:
+            begun[fault.name] = time.monotonic()
             pages[fault.name] = _of_serving(heard, fault, say)
-    return pages, false
+    time.sleep(_SETTLE_S)
+    ends = [*list(begun.values())[1:], time.monotonic()]
+    return {name: _counted(pages[name], heard, begun[name], end) for name, end in zip(begun, ends, strict=True)}, false
+
+
+def _counted(page: Page, heard: Told, began: float, end: float) -> Page:
+    """A page with what else was told before the next fault began."""
+    opened = {name: word.body for name, word in heard.incidents(began).items() if word.at < end}
+    own = [name for name, body in opened.items() if page.cause and body["cause"] == page.cause]
+    others = sorted({f"{body['cause']} in {body['component']}" for name, body in opened.items() if name not in own})
+    told = sum(heard.woken(name) if opened[name]["severity"] == "page" else 1 for name in own)
+    return page._replace(told=told, others="; ".join(others) or "none")
 
 
 def _watch(stack: Ours, folder: Path, market: Market, effort: Effort) -> None:
@@ -219,20 +234,17 @@ def _page(heard: Told, cause: str, component: str, say: Say) -> Page:
         return body["cause"] == cause and component in ("", body["component"])
 
     word = heard.first(wanted, since=began, seconds=_PATIENCE_S)
-    opened = heard.incidents(began)
     if word is None:
-        say(f"no page; there were {[own.body['title'] for own in opened.values()]}")
-        return Page("", "", float("nan"), 0, len(opened), "")
+        say(f"no page; there were {[own.body['title'] for own in heard.incidents(began).values()]}")
+        return Page("", "", float("nan"), "")
     body, seconds = word.body, word.at - began
     say(f"{body['severity']} after {seconds:.0f} s: {body['title']}")
-    woken = heard.woken(body["incident_id"]) if body["severity"] == "page" else 1
-    same = sum(own.body["cause"] == cause for own in opened.values())
-    return Page(body["cause"], body["component"], seconds, woken * same, len(opened) - same, body["severity"])
+    return Page(body["cause"], body["component"], seconds, body["severity"])
 
 
 def _bars(pages: dict[str, Page], false: int) -> list[Bar]:
     named = sum(bool(page.cause) for page in pages.values())
-    once = sum(page.woken == 1 for page in pages.values())
+    once = sum(page.told == 1 for page in pages.values())
     served = [page.seconds for name, page in pages.items() if name not in _DATA_FAULTS]
     return [
         Bar.at_least("faults paged with their cause and component", named, len(pages)),

@@ -9,11 +9,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, ControlError, Missing
+from rankloop.errors import Conflict, ControlError
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.releases import release
-from services.control.database.types import new_id, numbered, of_row, utc
+from services.control.database.rows import all_of, of_row, one, one_or_none
+from services.control.database.types import new_id, numbered, utc
 
 __all__ = [
     "ACTIVE",
@@ -145,16 +146,13 @@ def canary(session: Session, canary_id: str) -> Canary:
     Raises:
         Missing: there is none of that name.
     """
-    row = session.execute(select(tables.canaries).where(tables.canaries.c.canary_id == canary_id)).mappings().one_or_none()
-    if row is None:
-        raise Missing(f"there is no canary {canary_id!r}; see rankloop canary show")
-    return of_row(Canary, row)
+    query = select(tables.canaries).where(tables.canaries.c.canary_id == canary_id)
+    return one(session, Canary, query, f"there is no canary {canary_id!r}; see rankloop canary show")
 
 
 def active_canary(session: Session) -> Canary | None:
     """The canary that has a slot, if any."""
-    row = session.execute(select(tables.canaries).where(tables.canaries.c.active)).mappings().one_or_none()
-    return of_row(Canary, row) if row else None
+    return one_or_none(session, Canary, select(tables.canaries).where(tables.canaries.c.active))
 
 
 def canaries(
@@ -182,7 +180,7 @@ def canaries(
         query = query.where(own.release_id == release_id)
     if before is not None:
         query = query.where(own.created_at < utc(before))
-    return [of_row(Canary, row) for row in session.execute(query).mappings()]
+    return all_of(session, Canary, query)
 
 
 def change_canary(
@@ -283,8 +281,7 @@ def last_step(session: Session, canary_id: str) -> Step | None:
     """What was seen of a canary last; None before its first step."""
     own = tables.observations.c
     newest = select(tables.observations).where(own.canary_id == canary_id).order_by(own.number.desc()).limit(1)
-    row = session.execute(newest).mappings().one_or_none()
-    return of_row(Step, row) if row else None
+    return one_or_none(session, Step, newest)
 
 
 def steps(session: Session, canary_id: str, *, after: int = 0, limit: int = 1000) -> list[Step]:
@@ -298,4 +295,4 @@ def steps(session: Session, canary_id: str, *, after: int = 0, limit: int = 1000
     """
     own = tables.observations.c
     wanted = select(tables.observations).where(own.canary_id == canary_id, own.number > numbered(after))
-    return [of_row(Step, row) for row in session.execute(wanted.order_by(own.number).limit(limit)).mappings()]
+    return all_of(session, Step, wanted.order_by(own.number).limit(limit))

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from rankloop.errors import Conflict, ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import of_row, utc
+from services.control.database.rows import one_or_none
+from services.control.database.types import utc
 from services.edge.slots import BUCKETS, Slots
 
 __all__ = ["Desired", "Serving", "change_desired", "desired", "desired_at", "serving_at"]
@@ -77,8 +78,7 @@ class Serving(msgspec.Struct, frozen=True):
 
 def desired(session: Session) -> Desired:
     """What should be at this moment."""
-    row = session.execute(select(tables.desired)).mappings().one_or_none()
-    return of_row(Desired, row) if row else Desired()
+    return one_or_none(session, Desired, select(tables.desired)) or Desired()
 
 
 def change_desired(

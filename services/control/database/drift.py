@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from rankloop.drift.report import DriftReport
-from rankloop.errors import Conflict, Missing
+from rankloop.errors import Conflict
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import utc
 
 __all__ = ["DriftRow", "add_drift_report", "drift_report", "drift_reports", "newest_drift_reports"]
 
@@ -57,7 +58,7 @@ def add_drift_report(
         Conflict: another report has its name.
     """
     whole = msgspec.to_builtins(report)
-    known = _found(session, report.report_id)
+    known = one_or_none(session, DriftRow, _named(report.report_id))
     if known is not None:
         if known.whole() != report:
             raise Conflict(f"there is another drift report {report.report_id!r}; give this one a name of its own")
@@ -78,10 +79,7 @@ def drift_report(session: Session, report_id: str) -> DriftRow:
     Raises:
         Missing: there is none of that name.
     """
-    found = _found(session, report_id)
-    if found is None:
-        raise Missing(f"there is no drift report {report_id!r}; see rankloop drift list")
-    return found
+    return one(session, DriftRow, _named(report_id), f"there is no drift report {report_id!r}; see rankloop drift list")
 
 
 def drift_reports(
@@ -108,7 +106,7 @@ def drift_reports(
             query = query.where(column == value)
     if before is not None:
         query = query.where(own.at < utc(before))
-    return [of_row(DriftRow, row) for row in session.execute(query).mappings()]
+    return all_of(session, DriftRow, query)
 
 
 def newest_drift_reports(session: Session) -> dict[str, DriftReport]:
@@ -118,7 +116,5 @@ def newest_drift_reports(session: Session) -> dict[str, DriftReport]:
     return {surface: drift_reports(session, surface=surface, limit=1)[0].whole() for surface in surfaces}
 
 
-def _found(session: Session, report_id: str) -> DriftRow | None:
-    own = tables.drift_reports
-    row = session.execute(select(own).where(own.c.report_id == report_id)).mappings().one_or_none()
-    return of_row(DriftRow, row) if row else None
+def _named(report_id: str) -> Select[Any]:
+    return select(tables.drift_reports).where(tables.drift_reports.c.report_id == report_id)

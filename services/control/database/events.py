@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
-from rankloop.errors import ControlError, Missing
+from rankloop.errors import ControlError
 from services.control.database import tables
-from services.control.database.types import numbered, of_row, utc
+from services.control.database.rows import all_of, of_row, one
+from services.control.database.types import numbered, utc
 
 __all__ = ["Event", "event", "events", "record"]
 
@@ -101,7 +102,7 @@ def events(
         wanted.append(own.id > numbered(after))
     query = select(tables.events).where(*wanted)
     ordered = query.order_by(own.id.asc() if after is not None else own.id.desc()).limit(limit)
-    return [of_row(Event, row) for row in session.execute(ordered).mappings()]
+    return all_of(session, Event, ordered)
 
 
 def event(session: Session, event_id: int) -> Event:
@@ -110,7 +111,5 @@ def event(session: Session, event_id: int) -> Event:
     Raises:
         Missing: there is none of that number.
     """
-    row = session.execute(select(tables.events).where(tables.events.c.id == numbered(event_id))).mappings().one_or_none()
-    if row is None:
-        raise Missing(f"there is no event {event_id}; list them with rankloop events")
-    return of_row(Event, row)
+    query = select(tables.events).where(tables.events.c.id == numbered(event_id))
+    return one(session, Event, query, f"there is no event {event_id}; list them with rankloop events")

@@ -9,11 +9,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, Missing
+from rankloop.errors import Conflict
 from services.control.database import tables
 from services.control.database.events import record
 from services.control.database.releases import release
-from services.control.database.types import new_id, of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import new_id, utc
 
 __all__ = [
     "Experiment",
@@ -100,10 +101,8 @@ def experiment(session: Session, experiment_id: str) -> Experiment:
         Missing: there is none of that name.
     """
     own = tables.experiments.c
-    row = session.execute(select(*_shown()).where(own.experiment_id == experiment_id)).mappings().one_or_none()
-    if row is None:
-        raise Missing(f"there is no experiment {experiment_id!r}; list them with rankloop experiments")
-    return of_row(Experiment, row)
+    query = select(*_shown()).where(own.experiment_id == experiment_id)
+    return one(session, Experiment, query, f"there is no experiment {experiment_id!r}; list them with rankloop experiments")
 
 
 def experiments(session: Session, *, status: ExperimentStatus | None = None, limit: int = 100) -> list[Experiment]:
@@ -117,13 +116,12 @@ def experiments(session: Session, *, status: ExperimentStatus | None = None, lim
     own = tables.experiments.c
     wanted = [] if status is None else [own.status == status]
     newest = select(*_shown()).where(*wanted).order_by(own.created_at.desc(), own.experiment_id.desc()).limit(limit)
-    return [of_row(Experiment, row) for row in session.execute(newest).mappings()]
+    return all_of(session, Experiment, newest)
 
 
 def active_experiment(session: Session) -> Experiment | None:
     """The experiment under way, if any."""
-    row = session.execute(select(*_shown()).where(tables.experiments.c.active.is_(True))).mappings().one_or_none()
-    return None if row is None else of_row(Experiment, row)
+    return one_or_none(session, Experiment, select(*_shown()).where(tables.experiments.c.active.is_(True)))
 
 
 def end_experiment(session: Session, experiment_id: str, *, who: str, why: str, at: datetime) -> Experiment:

@@ -7,10 +7,11 @@ import msgspec
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, Missing
+from rankloop.errors import Conflict
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import new_id, of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import new_id, utc
 
 __all__ = [
     "Act",
@@ -277,25 +278,22 @@ def incident(session: Session, incident_id: str) -> Incident:
     Raises:
         Missing: there is none of that name.
     """
-    row = session.execute(select(tables.incidents).where(tables.incidents.c.incident_id == incident_id)).mappings().one_or_none()
-    if row is None:
-        raise Missing(f"there is no incident {incident_id!r}; see rankloop incidents list")
-    return of_row(Incident, row)
+    query = select(tables.incidents).where(tables.incidents.c.incident_id == incident_id)
+    return one(session, Incident, query, f"there is no incident {incident_id!r}; see rankloop incidents list")
 
 
 def open_incident(session: Session, fingerprint: str) -> Incident | None:
     """The open incident of a cause."""
     own = tables.incidents.c
     found = select(tables.incidents).where(own.fingerprint == fingerprint, own.open.is_(True))
-    row = session.execute(found).mappings().one_or_none()
-    return of_row(Incident, row) if row else None
+    return one_or_none(session, Incident, found)
 
 
 def open_incidents(session: Session) -> list[Incident]:
     """Every incident that has not ended, the oldest first."""
     own = tables.incidents.c
     found = select(tables.incidents).where(own.open.is_(True)).order_by(own.opened_at, own.incident_id)
-    return [of_row(Incident, row) for row in session.execute(found).mappings()]
+    return all_of(session, Incident, found)
 
 
 def closed_since(session: Session, fingerprint: str, at: datetime) -> list[Incident]:
@@ -303,8 +301,7 @@ def closed_since(session: Session, fingerprint: str, at: datetime) -> list[Incid
     own = tables.incidents.c
     late = (own.resolved_at > utc(at)) | (own.silenced_until > utc(at))
     found = select(tables.incidents).where(own.fingerprint == fingerprint, own.open.is_(None), late)
-    rows = session.execute(found.order_by(own.opened_at.desc(), own.incident_id.desc())).mappings()
-    return [of_row(Incident, row) for row in rows]
+    return all_of(session, Incident, found.order_by(own.opened_at.desc(), own.incident_id.desc()))
 
 
 def incidents(
@@ -332,7 +329,7 @@ def incidents(
         query = query.where(own.surface == surface)
     if before is not None:
         query = query.where(own.opened_at < utc(before))
-    return [of_row(Incident, row) for row in session.execute(query).mappings()]
+    return all_of(session, Incident, query)
 
 
 def change_incident(

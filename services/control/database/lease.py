@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from services.control.database.engine import Database
 from services.control.database.fence import Lease, check_lease
+from services.control.database.rows import one_or_none
 from services.control.database.tables import leases
-from services.control.database.types import Moment, of_row
+from services.control.database.types import Moment
 
 __all__ = ["Lease", "check_lease", "database_now", "leader", "release_lease", "take_or_renew"]
 
@@ -31,8 +32,7 @@ def take_or_renew(database: Database, name: str, holder: str, *, seconds: float,
     """
     with database.begin() as session:
         at = now or database_now(session)
-        row = session.execute(select(leases).where(leases.c.name == name)).mappings().one_or_none()
-        held = of_row(Lease, row) if row else None
+        held = _held(session, name)
         if held and held.expires_at > at and held.holder != holder:
             return None
         own = held is not None and held.holder == holder and held.expires_at > at
@@ -60,8 +60,7 @@ def release_lease(database: Database, lease: Lease) -> bool:
 
 def leader(session: Session, name: str) -> Lease | None:
     """Who leads at this moment, by the database's clock; None where the lease is free or expired."""
-    row = session.execute(select(leases).where(leases.c.name == name)).mappings().one_or_none()
-    lease = of_row(Lease, row) if row else None
+    lease = _held(session, name)
     return lease if lease and lease.holder and lease.expires_at > database_now(session) else None
 
 
@@ -70,3 +69,7 @@ def database_now(session: Session) -> datetime:
     sqlite = session.get_bind().dialect.name == "sqlite"
     clock = func.strftime("%Y-%m-%dT%H:%M:%f000Z", "now", type_=Moment) if sqlite else func.clock_timestamp(type_=Moment)
     return session.execute(select(clock)).scalar_one()
+
+
+def _held(session: Session, name: str) -> Lease | None:
+    return one_or_none(session, Lease, select(leases).where(leases.c.name == name))

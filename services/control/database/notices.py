@@ -8,7 +8,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.control.database import tables
-from services.control.database.types import of_row, utc
+from services.control.database.rows import all_of
+from services.control.database.types import utc
 
 __all__ = [
     "Notice",
@@ -91,14 +92,14 @@ def due_notices(session: Session, at: datetime) -> list[Notice]:
     own = tables.notices.c
     waiting = select(func.min(own.number)).where(own.state == "waiting").group_by(own.incident_id, own.receiver)
     found = select(tables.notices).where(own.number.in_(waiting), own.next_at <= utc(at)).order_by(own.number)
-    return [of_row(Notice, row) for row in session.execute(found).mappings()]
+    return all_of(session, Notice, found)
 
 
 def notices(session: Session, incident_id: str) -> list[Notice]:
     """Every message about an incident, the oldest first."""
     own = tables.notices.c
     found = select(tables.notices).where(own.incident_id == incident_id).order_by(own.number)
-    return [of_row(Notice, row) for row in session.execute(found).mappings()]
+    return all_of(session, Notice, found)
 
 
 def change_notice(

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, ControlError, DataError, Missing
+from rankloop.errors import Conflict, ControlError, DataError
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import utc
 
 __all__ = ["STATES", "Release", "ReleaseFacts", "ReleaseState", "move_release", "register", "release", "releases"]
 
@@ -129,7 +130,7 @@ def register(session: Session, facts: ReleaseFacts, *, who: str, why: str, at: d
     Raises:
         Conflict: a release of this id has other files.
     """
-    known = _found(session, facts.release_id)
+    known = one_or_none(session, Release, _named(facts.release_id))
     values = {name: getattr(facts, name) for name in ReleaseFacts.__struct_fields__}
     if known is None:
         moments = {"registered_at": utc(at), "changed_at": utc(at)}
@@ -154,10 +155,7 @@ def release(session: Session, release_id: str) -> Release:
     Raises:
         Missing: it is not registered.
     """
-    found = _found(session, release_id)
-    if found is None:
-        raise Missing(f"release {release_id!r} is not registered; see rankloop releases list")
-    return found
+    return one(session, Release, _named(release_id), f"release {release_id!r} is not registered; see rankloop releases list")
 
 
 def releases(
@@ -177,7 +175,7 @@ def releases(
         query = query.where(own.state == state)
     if before is not None:
         query = query.where(own.registered_at < utc(before))
-    return [of_row(Release, row) for row in session.execute(query).mappings()]
+    return all_of(session, Release, query)
 
 
 def move_release(
@@ -208,10 +206,8 @@ def move_release(
     return msgspec.structs.replace(known, state=state, changed_at=utc(at))
 
 
-def _found(session: Session, release_id: str) -> Release | None:
-    query = select(tables.releases).where(tables.releases.c.release_id == release_id)
-    row = session.execute(query).mappings().one_or_none()
-    return of_row(Release, row) if row else None
+def _named(release_id: str) -> Select[Any]:
+    return select(tables.releases).where(tables.releases.c.release_id == release_id)
 
 
 def _plain(value: Any) -> bytes:

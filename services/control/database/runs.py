@@ -9,10 +9,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from rankloop.errors import Conflict, Missing
+from rankloop.errors import Conflict
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import new_id, of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import new_id, utc
 
 __all__ = ["FINISHED", "Run", "RunFields", "RunState", "Trigger", "Where", "add_run", "change_run", "next_queued", "run", "runs"]
 
@@ -121,10 +122,8 @@ def run(session: Session, run_id: str) -> Run:
     Raises:
         Missing: there is none of that name.
     """
-    row = session.execute(select(tables.runs).where(tables.runs.c.run_id == run_id)).mappings().one_or_none()
-    if row is None:
-        raise Missing(f"there is no run {run_id!r}; see rankloop runs list")
-    return of_row(Run, row)
+    query = select(tables.runs).where(tables.runs.c.run_id == run_id)
+    return one(session, Run, query, f"there is no run {run_id!r}; see rankloop runs list")
 
 
 def runs(
@@ -156,7 +155,7 @@ def runs(
         query = query.where(own.state == state)
     if before is not None:
         query = query.where(own.created_at < utc(before))
-    return [of_row(Run, row) for row in session.execute(query).mappings()]
+    return all_of(session, Run, query)
 
 
 def next_queued(session: Session, surface: str, pipeline: str = "release") -> Run | None:
@@ -166,8 +165,7 @@ def next_queued(session: Session, surface: str, pipeline: str = "release") -> Ru
     if session.execute(select(own.run_id).where(*of_both, own.state == "running")).first() is not None:
         return None
     waiting = select(tables.runs).where(*of_both, own.state == "queued")
-    row = session.execute(waiting.order_by(own.created_at, own.run_id).limit(1)).mappings().one_or_none()
-    return of_row(Run, row) if row else None
+    return one_or_none(session, Run, waiting.order_by(own.created_at, own.run_id).limit(1))
 
 
 def change_run(

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from rankloop.errors import ControlError, Missing
 from services.control.database import tables
 from services.control.database.events import record
-from services.control.database.types import new_id, of_row, utc
+from services.control.database.rows import all_of, one, one_or_none
+from services.control.database.types import new_id, utc
 
 __all__ = ["Schedule", "due_schedules", "put_schedule", "remove_schedule", "schedule", "schedules", "set_schedule_times"]
 
@@ -75,7 +76,7 @@ def put_schedule(
         "enabled": enabled,
         "next_at": utc(next_at) if next_at else None,
     }
-    known = _found(session, name)
+    known = one_or_none(session, Schedule, _named(name))
     if known is None:
         session.execute(insert(tables.schedules).values(schedule_id=new_id("schedule", at), name=name, **values))
     else:
@@ -91,23 +92,19 @@ def schedule(session: Session, name: str) -> Schedule:
     Raises:
         Missing: there is none of that name.
     """
-    found = _found(session, name)
-    if found is None:
-        raise Missing(f"there is no schedule {name!r}; see rankloop runs schedules")
-    return found
+    return one(session, Schedule, _named(name), f"there is no schedule {name!r}; see rankloop runs schedules")
 
 
 def schedules(session: Session) -> list[Schedule]:
     """Every schedule, by name."""
-    rows = session.execute(select(tables.schedules).order_by(tables.schedules.c.name)).mappings()
-    return [of_row(Schedule, row) for row in rows]
+    return all_of(session, Schedule, select(tables.schedules).order_by(tables.schedules.c.name))
 
 
 def due_schedules(session: Session, now: datetime) -> list[Schedule]:
     """Enabled schedules whose time has come, the one that waits longest first."""
     own = tables.schedules.c
     due = select(tables.schedules).where(own.enabled, own.next_at <= utc(now)).order_by(own.next_at, own.name)
-    return [of_row(Schedule, row) for row in session.execute(due).mappings()]
+    return all_of(session, Schedule, due)
 
 
 def set_schedule_times(
@@ -151,6 +148,5 @@ def remove_schedule(session: Session, name: str, *, who: str, why: str, at: date
     record(session, kind="schedule.removed", subject=name, who=who, why=why, at=at, facts=facts)
 
 
-def _found(session: Session, name: str) -> Schedule | None:
-    row = session.execute(select(tables.schedules).where(tables.schedules.c.name == name)).mappings().one_or_none()
-    return of_row(Schedule, row) if row else None
+def _named(name: str) -> Select[Any]:
+    return select(tables.schedules).where(tables.schedules.c.name == name)

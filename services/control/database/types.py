@@ -1,20 +1,16 @@
-"""How moments and JSON are kept, alike in SQLite and PostgreSQL, and how rows become structs."""
+"""How moments and JSON are kept, alike in SQLite and PostgreSQL."""
 
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy import DateTime, Dialect, String, TypeDecorator
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.types import TypeEngine
 
 from rankloop.errors import ControlError
 
-__all__ = ["Moment", "decoded", "encoded", "new_id", "numbered", "of_row", "utc"]
-
-_T = TypeVar("_T")
+__all__ = ["Moment", "decoded", "encoded", "new_id", "numbered", "utc"]
 
 
 class Moment(TypeDecorator[datetime]):
@@ -63,11 +59,6 @@ def encoded(value: Any) -> str:
 def decoded(text: str | bytes) -> Any:
     """What `encoded` wrote."""
     return msgspec.json.decode(text)
-
-
-def of_row(kind: type[_T], row: RowMapping | Mapping[str, Any]) -> _T:
-    """A row as the struct whose fields carry the columns' names."""
-    return msgspec.convert({str(name): value for name, value in row.items()}, kind)
 
 
 def new_id(kind: str, at: datetime) -> str:
