@@ -13,6 +13,7 @@ from monitoring.metrics import ControlMetrics
 from rankloop.errors import PortBusy, RankloopError
 from services.auth import Tokens, refuse_strangers
 from services.control.opening import open_control
+from services.listening import listening
 from services.settings import Settings
 
 __all__ = ["main"]
@@ -60,9 +61,8 @@ def _serve(settings: Settings, listens: socket.socket) -> None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=512)
+        return listening(host, port)
     except OSError as error:
         raise PortBusy(f"port {port} is taken ({error.strerror}); set RANKLOOP_CONTROL_PORT to a free one") from error
 

@@ -2,13 +2,12 @@
 
 import getpass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from rankloop.drift.report import DriftReport
 from rankloop.errors import ApiError, DataError, Unavailable
 from services.control.wire import (
     CanaryList,
@@ -29,9 +28,12 @@ from services.control.wire import (
 )
 from services.control.wire_changes import FillSlot, GiveShare, NewCanary, ServeRelease
 from services.control.wire_drift import DriftList
-from services.control.wire_experiments import ExperimentList, ExperimentShown, NewExperiment
 from services.ranking.schemas import Problem
 from services.settings import Settings
+
+if TYPE_CHECKING:  # what they import takes longer than most commands of the terminal
+    from rankloop.drift.report import DriftReport
+    from services.control.wire_experiments import ExperimentList, ExperimentShown, NewExperiment
 
 __all__ = ["ControlClient", "terminal_user"]
 
@@ -130,20 +132,28 @@ class ControlClient:
         """Does one of pause, resume, promote and abort to a canary."""
         return self._post(f"/v1/canaries/{_part(canary_id)}/{_part(act)}", Why(why), CanaryShown)
 
-    def experiments(self) -> ExperimentList:
+    def experiments(self) -> "ExperimentList":
         """Every experiment, the newest first."""
+        from services.control.wire_experiments import ExperimentList
+
         return self._get("/v1/experiments", ExperimentList)
 
-    def experiment(self, experiment_id: str) -> ExperimentShown:
+    def experiment(self, experiment_id: str) -> "ExperimentShown":
         """One experiment, with its readout once its outcomes have come."""
+        from services.control.wire_experiments import ExperimentShown
+
         return self._get(f"/v1/experiments/{_part(experiment_id)}", ExperimentShown)
 
-    def begin_experiment(self, asked: NewExperiment) -> ExperimentShown:
+    def begin_experiment(self, asked: "NewExperiment") -> "ExperimentShown":
         """Gives a share of the units both slots' lists, interleaved, for a time that is fixed before."""
+        from services.control.wire_experiments import ExperimentShown
+
         return self._post("/v1/experiments", asked, ExperimentShown)
 
-    def end_experiment(self, experiment_id: str, *, why: str) -> ExperimentShown:
+    def end_experiment(self, experiment_id: str, *, why: str) -> "ExperimentShown":
         """Ends an experiment before its time."""
+        from services.control.wire_experiments import ExperimentShown
+
         return self._post(f"/v1/experiments/{_part(experiment_id)}/end", Why(why), ExperimentShown)
 
     def rollback(self, *, why: str) -> Told:
@@ -178,8 +188,10 @@ class ControlClient:
         """Reports of drift, those made last first; chosen by surface, verdict, before and limit."""
         return self._get("/v1/drift", DriftList, **chosen)
 
-    def drift_report(self, report_id: str) -> DriftReport:
+    def drift_report(self, report_id: str) -> "DriftReport":
         """One report of drift, whole."""
+        from rankloop.drift.report import DriftReport
+
         return self._get(f"/v1/drift/{_part(report_id)}", DriftReport)
 
     def events(self, **chosen: Any) -> EventList:

@@ -7,8 +7,8 @@ from msgspec import Struct
 from rankloop.contracts import SURFACES
 from services.auth import Scope
 from services.control import wire, wire_incidents
-from services.control.database import Context
 from services.control.describing import LIMIT, MOMENT, changes, in_path, in_query, shows
+from services.control.incident import Context
 from services.control.moments import moment
 from services.openapi import Operation
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 import httpx
 
 from rankloop.errors import DataError
-from services.control.database import AlertKept, Database, open_incidents
+from services.control.database import Database, open_incidents
+from services.control.incident import AlertKept
 from services.control.moments import moment
 from services.control.pager import Pager
 from services.control.plane import now

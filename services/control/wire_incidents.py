@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from services.control.database import AlertKept, Context
+from services.control.incident import AlertKept, Context
 from services.control.wire import EventShown, Moment, Text
 from services.control.wire_runs import RunShown
 

@@ -17,9 +17,9 @@ from rankloop.canary.state import Action
 from rankloop.contracts import KINDS, SURFACES
 from rankloop.drift.report import VERDICTS
 from rankloop.gate.verdict import Outcome
-from services.control.database.incidents import IncidentStatus, Severity
 from services.control.database.notices import NoticeState
 from services.control.database.runs import RunState
+from services.control.incident import IncidentStatus, Severity
 from services.control.openapi import OPERATIONS as CONTROL
 from services.events.openapi import OPERATIONS as EVENTS
 from services.ranking import fallbacks

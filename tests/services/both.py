@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
@@ -13,6 +12,7 @@ from litestar import Litestar
 from rankloop.bundle import Bundle
 from services.auth import Scope, digest
 from services.events.collector import open_collector
+from services.listening import listening
 from services.ranking.app import build_app
 from services.ranking.engine import Engine
 from services.settings import Settings
@@ -60,7 +60,7 @@ def divided(ranking: Asgi, collector: Asgi) -> Asgi:
 @contextlib.contextmanager
 def served(app: Asgi) -> Iterator[str]:
     """The application over HTTP on a free port; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listens:
+    with listening("127.0.0.1", 0) as listens:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listens])), daemon=True)
         thread.start()

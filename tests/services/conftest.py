@@ -1,6 +1,5 @@
 """A small, real release of the known world: every part of it is fitted, nothing is made up."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from rankloop.ranking import LambdaMart
 from rankloop.recipe import Recipe
 from rankloop.testing import known_world
 from rankloop.training import bundle_parts, fit_retrievers, windows
+from services.listening import listening
 from services.settings import Settings
 
 CLOSED = "logo-i3"
@@ -113,14 +113,14 @@ class SlotServer:
 
     def __init__(self) -> None:
         self.slots: dict[str, Any] = {}
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = listening.getsockname()[1]
+        listens = listening("127.0.0.1", 0)
+        self.port: int = listens.getsockname()[1]
         self.inner_port = self.port - urlsplit(Settings(inner_port=20_000).inner_url).port + 20_000
         config = uvicorn.Config(
             self._answer, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listens]}, daemon=True)
         self._thread.start()
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from rankloop.errors import RankloopError
-from services.control.database import Act, Context, Database, Incident, Run, Session, change_incident, events, incident
+from services.control.database import Database, Incident, Run, Session, change_incident, events, incident
+from services.control.incident import Act, Context
 from services.control.pager.receiving import Heard
 from services.control.runs import Triggers
 

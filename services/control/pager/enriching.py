@@ -12,7 +12,8 @@ from sqlalchemy import select
 from rankloop.drift.report import Cause, DriftReport
 from rankloop.errors import RankloopError
 from services.control.changes import previous
-from services.control.database import Change, Context, Event, Incident, Session, active_canary, events, serving_at, tables
+from services.control.database import Event, Incident, Session, active_canary, events, serving_at, tables
+from services.control.incident import Change, Context
 from services.control.pager.writing import between
 
 __all__ = ["known_of"]

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.control.database import Example, Incident
+from services.control.database import Incident
+from services.control.incident import Example
 from services.events.records import ImpressionRecord, decode
 from services.events.segments import Position, SpoolReader
 

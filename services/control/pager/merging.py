@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.control.database import AlertKept, Incident, IncidentStatus, Severity
+from services.control.database import Incident
+from services.control.incident import AlertKept, IncidentStatus, Severity
 from services.control.pager.receiving import SEVERITIES
 
 __all__ = ["Turn", "described", "merged", "release_of", "standing", "turned"]

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from monitoring.charts import bins_svg, chart_svg, said
 from rankloop.drift.report import Cause, ColumnDrift, DriftReport
 from rankloop.report.pages import environment
-from services.control.database import AlertKept
+from services.control.incident import AlertKept
 from services.control.pager.charting import Charts
 from services.control.pager.writing import Link, between, local
 from services.control.wire_incidents import IncidentShown

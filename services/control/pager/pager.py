@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from services.control.database import (
-    Context,
     Database,
     Incident,
     Lease,
@@ -19,6 +18,7 @@ from services.control.database import (
     open_incident,
     open_incidents,
 )
+from services.control.incident import Context
 from services.control.pager.acting import Acting, done_already, taken_back
 from services.control.pager.enriching import known_of
 from services.control.pager.examples import look_up_within

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from rankloop.errors import DataError
-from services.control.database import AlertKept, Severity
+from services.control.incident import AlertKept, Severity
 from services.control.moments import moment
 from services.control.wire import Alert
 

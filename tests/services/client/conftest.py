@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.client import AsyncClient, Client, Policy
+from services.listening import listening
 
 ANSWER = {
     "request_id": "q1",
@@ -35,7 +36,7 @@ class Toy:
         self.connections = 0
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._listens = socket.create_server(("127.0.0.1", 0))
+        self._listens = listening("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listens.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 

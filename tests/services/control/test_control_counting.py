@@ -26,8 +26,9 @@ from services.control.database import (
     new_canary,
 )
 from services.control.database.drift import add_drift_report
-from services.control.database.incidents import Context, change_incident, new_incident
+from services.control.database.incidents import change_incident, new_incident
 from services.control.database.notices import add_notice, change_notice
+from services.control.incident import Context
 
 NOW = datetime(2026, 11, 17, 14, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

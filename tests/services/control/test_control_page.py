@@ -11,7 +11,8 @@ from monitoring.charts import Chart, Line
 from monitoring.metrics import SERIES
 from rankloop.drift.report import Cause, ColumnDrift, DriftReport, Shares
 from rankloop.errors import DataError, Missing
-from services.control.database import Act, AlertKept, Change, Context, Example, change_incident, new_incident
+from services.control.database import change_incident, new_incident
+from services.control.incident import Act, AlertKept, Change, Context, Example
 from services.control.pager import Incidents
 from services.control.pager.asking import Prometheus
 from services.control.pager.charting import Charts, charts_of, marks_of, span

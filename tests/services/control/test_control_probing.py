@@ -28,6 +28,7 @@ class Slot:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are sent apart
 
             def setup(self) -> None:
                 super().setup()

@@ -75,6 +75,7 @@ class Toy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are sent apart
             wbufsize = -1  # one write for an answer, or the system waits 40 ms between its parts
 
             def do_GET(self) -> None:
