@@ -24,10 +24,13 @@ define install
 	@touch $(2)
 endef
 
-.PHONY: help demo test test-fast lint format bench docs clean
+.PHONY: help setup demo test test-fast lint format bench docs clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Rankloop, and Debian's Prometheus and Alertmanager where this machine lets you install them
+	@.ci/debian prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager || true
 
 demo: $(VENV)/.installed ## the whole loop, until a canary is promoted and a bad one rolled back; DATA=folder: on your log
 	@$(BIN)/rankloop demo $(if $(DATA),--data "$(DATA)")
