@@ -47,7 +47,7 @@ class Effort:
 
 
 _FULL: Final = Effort(FULL, 60.0, 15.0)
-_QUICK: Final = Effort(QUICK, 12.0, 3.0)
+_QUICK: Final = Effort(QUICK, 9.0, 1.5)
 
 
 class Fault(NamedTuple):
