@@ -3,6 +3,7 @@
 from typing import Final
 
 from monitoring.dashboards.parts import SURFACE, Dashboard, Panel, Row, Step, Target
+from monitoring.dashboards.shared import SERVING
 
 __all__ = ["CANARY"]
 
@@ -26,13 +27,7 @@ _STATE: Final = Row(
             height=6,
             alert="CanaryStuck",
         ),
-        Panel(
-            "Which releases are compared?",
-            "What the record gives each slot.",
-            (Target("rankloop_serving_info == 1"),),
-            kind="table",
-            height=6,
-        ),
+        SERVING._replace(title="Which releases are compared?", says="What the record gives each slot.", height=6),
         Panel(
             "How long has it been at this step?",
             "Time since the canary began its present step. Hours without a decision: too few people, or nobody tells.",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from monitoring.dashboards.parts import SURFACE, Dashboard, Panel, Row, Step, Target
+from monitoring.dashboards.shared import CAUSES
 
 __all__ = ["DRIFT"]
 
@@ -11,23 +12,7 @@ _HERE: Final = 'surface=~"$surface"'
 _CAUSES: Final = Row(
     "What drifted, and does it matter?",
     (
-        Panel(
-            "Which causes, by impact?",
-            "Causes in the newest report. Impact: of the ranker's importance, the share that the cause touches, 0 to 1.",
-            (
-                Target(
-                    f"sort_desc(max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{{{_HERE}}}))",
-                    "{{cause}}: {{component}} ({{surface}})",
-                ),
-            ),
-            unit="percentunit",
-            kind="bargauge",
-            width=12,
-            steps=(Step("green"), Step("orange", 0.05), Step("red", 0.2)),
-            minimum=0,
-            maximum=1,
-            alert="DriftWithImpact",
-        ),
+        CAUSES,
         Panel(
             "How many columns, by verdict?",
             "Columns of the newest report: stable, drifted, broken, or with too few rows to tell.",

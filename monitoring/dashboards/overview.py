@@ -3,6 +3,7 @@
 from typing import Final
 
 from monitoring.dashboards.parts import RELEASE, SLOT, SURFACE, Dashboard, Panel, Row, Step, Target
+from monitoring.dashboards.shared import CAUSES, LAST_SUCCESS, SERVING
 
 __all__ = ["OVERVIEW"]
 
@@ -45,14 +46,7 @@ _WELL: Final = Row(
             height=5,
             steps=(Step("green"), Step("red", 1)),
         ),
-        Panel(
-            "What serves?",
-            "The release that the record gives each slot, and its role.",
-            (Target("rankloop_serving_info == 1"),),
-            kind="table",
-            width=8,
-            height=5,
-        ),
+        SERVING,
         Panel(
             "What does not answer?",
             "Programs that Prometheus could not read at its last attempt.",
@@ -182,37 +176,11 @@ _BEHIND: Final = Row(
             minimum=0,
             alert="StaleRelease",
         ),
-        Panel(
-            "When did a pipeline last succeed?",
-            "Time since the last run that ended well.",
-            (
-                Target(
-                    'time() - max by (pipeline, surface) (rankloop_run_last_success_timestamp_seconds{surface=~"$surface"})',
-                    "{{pipeline}}, {{surface}}",
-                ),
-            ),
-            unit="s",
-            kind="bargauge",
+        LAST_SUCCESS._replace(title="When did a pipeline last succeed?"),
+        CAUSES._replace(
+            title="What has drifted, by how much it matters?",
+            says="Causes in the newest report of drift; impact is the share of the ranker's importance that they touch, 0 to 1.",
             width=6,
-            steps=(Step("green"), Step("orange", 36 * 3600), Step("red", 72 * 3600)),
-            alert="PipelineLate",
-        ),
-        Panel(
-            "What has drifted, by how much it matters?",
-            "Causes in the newest report of drift; impact is the share of the ranker's importance that they touch, 0 to 1.",
-            (
-                Target(
-                    'sort_desc(max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{surface=~"$surface"}))',
-                    "{{cause}}: {{component}} ({{surface}})",
-                ),
-            ),
-            unit="percentunit",
-            kind="bargauge",
-            width=6,
-            steps=(Step("green"), Step("orange", 0.05), Step("red", 0.2)),
-            minimum=0,
-            maximum=1,
-            alert="DriftWithImpact",
         ),
     ),
 )

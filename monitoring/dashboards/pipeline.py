@@ -3,6 +3,7 @@
 from typing import Final
 
 from monitoring.dashboards.parts import SURFACE, Dashboard, Panel, Row, Step, Target
+from monitoring.dashboards.shared import LAST_SUCCESS
 
 __all__ = ["PIPELINE"]
 
@@ -24,21 +25,7 @@ _RUNS: Final = Row(
             minimum=0,
             alert="PipelineFailed",
         ),
-        Panel(
-            "When did each last succeed?",
-            "Time since the last run that ended well.",
-            (
-                Target(
-                    f"time() - max by (pipeline, surface) (rankloop_run_last_success_timestamp_seconds{{{_HERE}}})",
-                    "{{pipeline}}, {{surface}}",
-                ),
-            ),
-            unit="s",
-            kind="bargauge",
-            width=6,
-            steps=(Step("green"), Step("orange", 36 * 3600), Step("red", 72 * 3600)),
-            alert="PipelineLate",
-        ),
+        LAST_SUCCESS,
         Panel(
             "What runs now, and since when?",
             "Time since a run that is under way began; nothing where none is.",
