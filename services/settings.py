@@ -331,7 +331,7 @@ class Settings(BaseSettings):
     """Address that mail is from; needed with `mail_to`."""
 
     mail_server: str = ""
-    """SMTP server as host:port; needed with `mail_to`."""
+    """SMTP server as host:port, on port 465 with TLS from the start; needed with `mail_to`."""
 
     mail_password_file: str = ""
     """A file with the password of `mail_from` at that server; empty: it asks for none."""

@@ -15,14 +15,15 @@ __all__ = ["mailbox"]
 
 @contextmanager
 def mailbox(
-    *, refuses: int = 0, password: str = "", certificate: tuple[Path, Path] | None = None
+    *, refuses: int = 0, password: str = "", certificate: tuple[Path, Path] | None = None, from_the_start: bool = False
 ) -> Iterator[tuple[str, list[str]]]:
     """An SMTP server: its address, and the letters that it took.
 
     Args:
         refuses: the code with which it answers each letter; 0: it takes them.
         password: what whoever logs in must know; empty: nobody need log in.
-        certificate: key and certificate for STARTTLS, without which it then takes nothing; None: it offers none.
+        certificate: key and certificate for TLS, without which it then takes nothing; None: it speaks none.
+        from_the_start: TLS begins with the connection, and not with STARTTLS.
     """
     letters: list[str] = []
 
@@ -37,12 +38,14 @@ def mailbox(
     def knows(server: Any, session: Any, envelope: Any, mechanism: str, told: LoginPassword) -> AuthResult:
         return AuthResult(success=told.password == password.encode(), handled=False)  # it says so itself
 
+    context = _context(*certificate) if certificate else None
     controller = Controller(
         Box(),
         hostname="127.0.0.1",
         port=_free_port(),
-        tls_context=_context(*certificate) if certificate else None,
-        require_starttls=certificate is not None,
+        ssl_context=context if from_the_start else None,
+        tls_context=None if from_the_start else context,
+        require_starttls=certificate is not None and not from_the_start,
         authenticator=knows if password else None,
         auth_required=bool(password),
         auth_require_tls=False,

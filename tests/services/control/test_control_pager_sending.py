@@ -18,6 +18,7 @@ from sqlalchemy import update
 from rankloop.errors import SettingsError
 from services.control.database import Database, notice_counts, open_database, tables
 from services.control.pager import open_receivers
+from services.control.pager.receivers import mail
 from services.control.pager.receivers.pagerduty import event
 from services.control.pager.receivers.slack import blocks
 from services.control.pager.writing import Line, Message, plain
@@ -240,12 +241,16 @@ def test_a_password_is_never_sent_in_the_clear(place: PagerWorld, tmp_path: Path
     assert "offers no STARTTLS" in place.pager.faults()["notices to mail"]
 
 
+@pytest.mark.parametrize("from_the_start", [False, True])
 def test_a_server_with_a_certificate_that_is_known_is_given_the_password(
-    place: PagerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: PagerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_the_start: bool
 ) -> None:
     key, certificate = self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mailbox(password="never-to-be-seen", certificate=(key, certificate)) as (server, letters):
+    talks = {"password": "never-to-be-seen", "certificate": (key, certificate), "from_the_start": from_the_start}
+    with mailbox(**talks) as (server, letters):
+        if from_the_start:
+            monkeypatch.setattr(mail, "_TLS_PORT", int(server.rpartition(":")[2]))
         with_password(place, tmp_path, server)
         (own,) = place.hear(place.alert())
         place.tick()

@@ -1,4 +1,4 @@
-"""Mail by SMTP, encrypted where the server offers it, and never with a password where it does not."""
+"""Mail by SMTP, encrypted from the start or where the server offers it, and never with a password where it is not."""
 
 import smtplib
 import ssl
@@ -13,6 +13,8 @@ __all__ = ["Mail", "letter"]
 
 _SECONDS: Final = 10.0
 _PERMANENT: Final = 500
+_TLS_PORT: Final = 465
+"""Where a server speaks TLS from the start (RFC 8314)."""
 
 
 class Mail:
@@ -50,7 +52,7 @@ class Mail:
         own = letter(message, number, self._sender, self._to)
         password = secret(self._password_file, "mail_password_file") if self._password_file else ""
         try:
-            with smtplib.SMTP(self._host, self._port, timeout=_SECONDS) as server:
+            with self._connected() as server:
                 self._introduce(server, password)
                 server.send_message(own)
         except smtplib.SMTPAuthenticationError as error:
@@ -61,12 +63,18 @@ class Mail:
         except (OSError, smtplib.SMTPException) as error:
             raise NotSent(f"the mail server at {self._host}:{self._port} did not take it: {type(error).__name__}") from None
 
+    def _connected(self) -> smtplib.SMTP:
+        if self._port == _TLS_PORT:
+            return smtplib.SMTP_SSL(self._host, self._port, timeout=_SECONDS, context=ssl.create_default_context())
+        return smtplib.SMTP(self._host, self._port, timeout=_SECONDS)
+
     def _introduce(self, server: smtplib.SMTP, password: str) -> None:
         server.ehlo()
-        encrypted = server.has_extn("starttls")
-        if encrypted:
+        encrypted = isinstance(server, smtplib.SMTP_SSL)
+        if not encrypted and server.has_extn("starttls"):
             server.starttls(context=ssl.create_default_context())
             server.ehlo()
+            encrypted = True
         if password:
             if not encrypted:
                 raise Refused("the mail server offers no STARTTLS, so the password is not sent; give one that does")
