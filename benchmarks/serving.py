@@ -190,7 +190,7 @@ def _bars(figures: Mapping[str, Any], versus: Mapping[str, Any], overload: Overl
     yield Bar.at_least("throughput as a share of the bare engine loop's", own["full_per_s"] / loop, 0.6)
     yield Bar.at_least("throughput, times that of FastAPI and a router on Ray Serve", own["full_per_s"] / router["full_per_s"], 2)
     for name, value in theirs.items():
-        # BentoML's has no edge and logs nothing, and a fifth of it is less than an edge alone takes: docs/guides/load.md
+        # BentoML's has no edge and logs nothing, and a fifth of it is less than an edge and HTTP take: docs/guides/load.md
         yield Bar.at_least(f"overhead of {name}, times ours", value / overhead, 5 if "router" in name else 1)
     yield Bar.at_most("asked for up to twice the capacity: p99 of what is accepted, ms", above["p99_ms"], _LIMIT_MS)
     yield Bar.at_most("asked for up to twice the capacity: neither answered nor 503", above["failed_otherwise"], 0)

@@ -3,11 +3,9 @@
 from typing import Final
 
 from monitoring.dashboards.parts import SURFACE, Dashboard, Panel, Row, Step, Target
-from monitoring.dashboards.shared import CAUSES
+from monitoring.dashboards.shared import CAUSES, HERE
 
 __all__ = ["DRIFT"]
-
-_HERE: Final = 'surface=~"$surface"'
 
 _CAUSES: Final = Row(
     "What drifted, and does it matter?",
@@ -16,7 +14,7 @@ _CAUSES: Final = Row(
         Panel(
             "How many columns, by verdict?",
             "Columns of the newest report: stable, drifted, broken, or with too few rows to tell.",
-            (Target(f"sum by (verdict) (max by (surface, verdict) (rankloop_drift_columns{{{_HERE}}}))", "{{verdict}}"),),
+            (Target(f"sum by (verdict) (max by (surface, verdict) (rankloop_drift_columns{{{HERE}}}))", "{{verdict}}"),),
             width=6,
             minimum=0,
             stacked=True,
@@ -24,7 +22,7 @@ _CAUSES: Final = Row(
         Panel(
             "How old is the newest report?",
             "Time since the last report of drift; the watch runs by schedule, and one that does not run sees nothing.",
-            (Target(f"time() - max by (surface) (rankloop_drift_report_timestamp_seconds{{{_HERE}}})", "{{surface}}"),),
+            (Target(f"time() - max by (surface) (rankloop_drift_report_timestamp_seconds{{{HERE}}})", "{{surface}}"),),
             unit="s",
             kind="stat",
             width=6,
@@ -36,7 +34,7 @@ _CAUSES: Final = Row(
             "Impact of each cause over time.",
             (
                 Target(
-                    f"max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{{{_HERE}}})",
+                    f"max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{{{HERE}}})",
                     "{{cause}}: {{component}} ({{surface}})",
                 ),
             ),
@@ -55,7 +53,7 @@ _COLUMNS: Final = Row(
             "Population stability index of the ten columns that moved most: below 0.1 little, above 0.25 much.",
             (
                 Target(
-                    f'topk(10, max by (surface, column) (rankloop_drift_score{{{_HERE},measure="psi"}}))',
+                    f'topk(10, max by (surface, column) (rankloop_drift_score{{{HERE},measure="psi"}}))',
                     "{{column}} ({{surface}})",
                 ),
             ),
@@ -69,7 +67,7 @@ _COLUMNS: Final = Row(
             "Share of nulls of the ten columns with most of them. A step is an upstream table or job, not taste.",
             (
                 Target(
-                    f"topk(10, max by (surface, column) (rankloop_null_share_ratio{{{_HERE}}}))",
+                    f"topk(10, max by (surface, column) (rankloop_null_share_ratio{{{HERE}}}))",
                     "{{column}} ({{surface}})",
                 ),
             ),
@@ -90,7 +88,7 @@ _PERFORMANCE: Final = Row(
             "Relative to the reference, 1 is as before. Measured once outcomes are ripe; estimated until then.",
             (
                 Target(
-                    f"max by (surface, metric, kind) (rankloop_performance_ratio{{{_HERE}}})",
+                    f"max by (surface, metric, kind) (rankloop_performance_ratio{{{HERE}}})",
                     "{{metric}} {{kind}} ({{surface}})",
                 ),
             ),

@@ -3,11 +3,9 @@
 from typing import Final
 
 from monitoring.dashboards.parts import SURFACE, Dashboard, Panel, Row, Step, Target
-from monitoring.dashboards.shared import LAST_SUCCESS
+from monitoring.dashboards.shared import HERE, LAST_SUCCESS
 
 __all__ = ["PIPELINE"]
-
-_HERE: Final = 'surface=~"$surface"'
 
 _RUNS: Final = Row(
     "Runs",
@@ -17,7 +15,7 @@ _RUNS: Final = Row(
             "Runs of six hours, by pipeline and by the state they came to.",
             (
                 Target(
-                    f"sum by (pipeline, state) (increase(rankloop_runs_total{{{_HERE}}}[6h]))",
+                    f"sum by (pipeline, state) (increase(rankloop_runs_total{{{HERE}}}[6h]))",
                     "{{pipeline}} {{state}}",
                 ),
             ),
@@ -31,7 +29,7 @@ _RUNS: Final = Row(
             "Time since a run that is under way began; nothing where none is.",
             (
                 Target(
-                    f"time() - max by (pipeline, surface) (rankloop_run_running_since_timestamp_seconds{{{_HERE}}})",
+                    f"time() - max by (pipeline, surface) (rankloop_run_running_since_timestamp_seconds{{{HERE}}})",
                     "{{pipeline}}, {{surface}}",
                 ),
             ),
@@ -83,7 +81,7 @@ _GATE: Final = Row(
             "Verdicts of seven days: pass, fail, not enough evidence.",
             (
                 Target(
-                    f"sum by (surface, verdict) (increase(rankloop_gate_verdicts_total{{{_HERE}}}[7d]))",
+                    f"sum by (surface, verdict) (increase(rankloop_gate_verdicts_total{{{HERE}}}[7d]))",
                     "{{surface}}: {{verdict}}",
                 ),
             ),

@@ -1,12 +1,13 @@
-"""Panels of more than one dashboard."""
+"""Panels of more than one dashboard, and what they choose by."""
 
 from typing import Final
 
 from monitoring.dashboards.parts import Panel, Step, Target
 
-__all__ = ["CAUSES", "LAST_SUCCESS", "SERVING"]
+__all__ = ["CAUSES", "HERE", "LAST_SUCCESS", "SERVING"]
 
-_HERE: Final = 'surface=~"$surface"'
+HERE: Final = 'surface=~"$surface"'
+"""What is chosen above the panels, as a query has it."""
 
 SERVING: Final = Panel(
     "What serves?",
@@ -21,7 +22,7 @@ LAST_SUCCESS: Final = Panel(
     "Time since the last run that ended well.",
     (
         Target(
-            f"time() - max by (pipeline, surface) (rankloop_run_last_success_timestamp_seconds{{{_HERE}}})",
+            f"time() - max by (pipeline, surface) (rankloop_run_last_success_timestamp_seconds{{{HERE}}})",
             "{{pipeline}}, {{surface}}",
         ),
     ),
@@ -37,7 +38,7 @@ CAUSES: Final = Panel(
     "Causes in the newest report. Impact: of the ranker's importance, the share that the cause touches, 0 to 1.",
     (
         Target(
-            f"sort_desc(max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{{{_HERE}}}))",
+            f"sort_desc(max by (surface, cause, component) (rankloop_drift_cause_impact_ratio{{{HERE}}}))",
             "{{cause}}: {{component}} ({{surface}})",
         ),
     ),

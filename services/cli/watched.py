@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rankloop.errors import DataError, Missing, Unavailable
-from rankloop.fields import read_fields
 from rankloop.files import write_aside
 from services.cli.console import err, myself
 from services.cli.controlled import control, reading
 from services.cli.given import Given, given
+from services.cli.release import policy_from
 from services.control.moments import moment, shown
 from services.settings import Settings
 
@@ -40,11 +40,9 @@ def watched(
         SettingsError: a field of the policy that is none, or a value that cannot work.
     """
     from pipelines.watch import WatchOrder
-    from rankloop.drift import DriftPolicy
     from services.control.runs.orders import known_surface
 
-    rules: dict[str, Any] = read_fields(policy, "drift policy") if policy else {}
-    DriftPolicy.of(rules)
+    rules = policy_from(policy, "drift_watch")
     release = None if bundle and path else _serving(settings)
     folder = str(bundle.resolve()) if bundle else release["bundle"] if release else ""
     if not folder:

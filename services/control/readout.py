@@ -16,10 +16,10 @@ from rankloop.sources.places import Place, there
 from services.control.database import Experiment
 from services.settings import Settings
 
-__all__ = ["Design", "Kind", "Readouts", "design_of", "due", "ended"]
+__all__ = ["Design", "Readouts", "due"]
 
-Kind = Literal["click", "save", "apply", "interview", "hire"]
-Kinds = Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=5, extra_json_schema={"uniqueItems": True})]
+_Kind = Literal["click", "save", "apply", "interview", "hire"]
+_Kinds = Annotated[tuple[_Kind, ...], Meta(min_length=1, max_length=5, extra_json_schema={"uniqueItems": True})]
 _ROLL_SECONDS: Final = 60.0
 """How long the curator takes at most, while all is well, from a sealed segment of the spool to the log."""
 
@@ -36,7 +36,7 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     seconds: Annotated[float, Meta(gt=0, le=366 * 86_400)] = 7 * 86_400.0
     ripe_seconds: Annotated[float, Meta(ge=0, le=60 * 86_400)] = 86_400.0
-    kinds: Kinds = ("click", "apply")
+    kinds: _Kinds = ("click", "apply")
     level: Annotated[float, Meta(gt=0, lt=1)] = 0.95
 
     @classmethod
@@ -55,19 +55,19 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return design
 
 
-def design_of(experiment: Experiment) -> Design:
+def _design_of(experiment: Experiment) -> Design:
     """What was fixed before an experiment began."""
     return msgspec.convert(experiment.design, Design)
 
 
-def ended(experiment: Experiment) -> datetime:
+def _ended(experiment: Experiment) -> datetime:
     """When an experiment ended; of one that runs, when it will."""
     return experiment.ended_at or due(experiment)
 
 
 def due(experiment: Experiment) -> datetime:
     """When an experiment ends as it was planned."""
-    return experiment.created_at + timedelta(seconds=design_of(experiment).seconds)
+    return experiment.created_at + timedelta(seconds=_design_of(experiment).seconds)
 
 
 class Readouts:
@@ -83,7 +83,7 @@ class Readouts:
     def ripe(self, experiment: Experiment) -> datetime:
         """When the log holds the outcomes of an experiment that ended: all that were waited for, out of the spool."""
         rolled = self._settings.segment_seconds + _ROLL_SECONDS
-        return ended(experiment) + timedelta(seconds=design_of(experiment).ripe_seconds + rolled)
+        return _ended(experiment) + timedelta(seconds=_design_of(experiment).ripe_seconds + rolled)
 
     def read(self, experiment: Experiment) -> Readout:
         """What came of it.
@@ -91,7 +91,7 @@ class Readouts:
         Raises:
             SourceError: the log cannot be read.
         """
-        design, until = design_of(experiment), ended(experiment)
+        design, until = _design_of(experiment), _ended(experiment)
         shown, done = self._logged(experiment.created_at, until + timedelta(seconds=design.ripe_seconds))
         return read_out(
             shown.filter(pl.col(Columns.TS) < until),

@@ -62,6 +62,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def well() -> Tables:
+    """The same marketplace without a fault."""
+    return Marketplace(SCALE, rng=5).history()
+
+
+@pytest.fixture(scope="module")
 def watched(world: Path) -> WatchResult:
     until = (SCALE.start + timedelta(days=SCALE.days)).isoformat()
     order = WatchOrder(
@@ -153,25 +159,25 @@ def test_vectors_that_moved_as_a_category_went_are_not_skewed(world: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_fault_of_one_country_is_named_with_it(world: Path) -> None:
-    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
-    (country, _), *_ = tables.items[Columns.COUNTRY].value_counts(sort=True).iter_rows()
+def test_a_fault_of_one_country_is_named_with_it(world: Path, well: Tables) -> None:
+    until = SCALE.start + timedelta(days=SCALE.days)
+    (country, _), *_ = well.items[Columns.COUNTRY].value_counts(sort=True).iter_rows()
     late = pl.col(Columns.CREATED_AT) >= SCALE.start + timedelta(days=BROKEN)
     hurt = pl.when(~(late & (pl.col(Columns.COUNTRY) == country))).then(Columns.SKILLS).alias(Columns.SKILLS)
-    broken = replace(tables, items=tables.items.with_columns(hurt))
+    broken = replace(well, items=well.items.with_columns(hurt))
     compared = compare_window(broken, world / "bundle", Asked("job_feed", until, 72.0), DriftPolicy.of(POLICY), quiet)
     (cause,) = explain(compared, broken, world / "bundle", report_id="d1", at=until).causes
     assert (cause.cause, cause.component, cause.slice) == ("nulls", "items.skills", f"item_country={country}")
 
 
 @pytest.fixture(scope="module")
-def served(world: Path) -> pl.DataFrame:
+def served(world: Path, well: Tables) -> pl.DataFrame:
     """What the release would show to those who asked in the window, as a service logs it."""
-    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
+    until = SCALE.start + timedelta(days=SCALE.days)
     release = Bundle.open(world / "bundle")
-    catalogue = Vocabulary(before(tables, until).items[Columns.ITEM_ID].sort())
-    recommender = transplant(release, tables, catalogue)
-    asked = requests_of(tables, "job_feed", until - timedelta(hours=72), until, most=500, rng=np.random.default_rng(1))
+    catalogue = Vocabulary(before(well, until).items[Columns.ITEM_ID].sort())
+    recommender = transplant(release, well, catalogue)
+    asked = requests_of(well, "job_feed", until - timedelta(hours=72), until, most=500, rng=np.random.default_rng(1))
     parts = []
     for number, request in enumerate(asked):
         ranked = recommender.recommend(request, 10)
@@ -190,22 +196,24 @@ def served(world: Path) -> pl.DataFrame:
     return frame.with_columns(**unsaid).cast(schema).select(*schema)
 
 
-def causes_in_log(world: Path, folder: Path, rows: pl.DataFrame) -> tuple[dict[tuple[str, str], Cause], DriftReport]:
+def causes_in_log(
+    world: Path, well: Tables, folder: Path, rows: pl.DataFrame
+) -> tuple[dict[tuple[str, str], Cause], DriftReport]:
     """What a watch says where a service logged these impressions, and the tables are as they should be."""
     for (hour,), part in rows.group_by(partition(pl.col(Columns.TS))):
         (folder / "log" / "impressions" / hour).mkdir(parents=True)
         part.write_parquet(folder / "log" / "impressions" / hour / "w.parquet")
     (folder / "log.yaml").write_text(f"log: {folder / 'log'}\n")
-    tables, until = Marketplace(SCALE, rng=5).history(), SCALE.start + timedelta(days=SCALE.days)
+    until = SCALE.start + timedelta(days=SCALE.days)
     asked = Asked("job_feed", until, 72.0, "event_log", str(world / "data"), str(folder / "log.yaml"))
-    compared = compare_window(tables, world / "bundle", asked, DriftPolicy.of(POLICY), quiet)
-    report = explain(compared, tables, world / "bundle", report_id="d1", at=until)
+    compared = compare_window(well, world / "bundle", asked, DriftPolicy.of(POLICY), quiet)
+    report = explain(compared, well, world / "bundle", report_id="d1", at=until)
     return {(own.cause, own.component): own for own in report.causes}, report
 
 
 @pytest.mark.slow
-def test_what_a_service_logs_well_is_no_cause(world: Path, served: pl.DataFrame, tmp_path: Path) -> None:
-    found, report = causes_in_log(world, tmp_path, served)
+def test_what_a_service_logs_well_is_no_cause(world: Path, well: Tables, served: pl.DataFrame, tmp_path: Path) -> None:
+    found, report = causes_in_log(world, well, tmp_path, served)
     assert found == {}
     assert {own.name for own in report.columns} >= {"score", "source", *Manifest.read(world / "bundle").features}
 
@@ -213,13 +221,14 @@ def test_what_a_service_logs_well_is_no_cause(world: Path, served: pl.DataFrame,
 @pytest.mark.slow
 @pytest.mark.parametrize(("by", "cause"), [(0.0, "constant"), (100.0, "unit-change")])
 def test_a_feature_that_is_served_wrong_is_named_though_its_table_is_right(
-    world: Path, served: pl.DataFrame, tmp_path: Path, by: float, cause: str
+    world: Path, well: Tables, served: pl.DataFrame, tmp_path: Path, by: float, cause: str
 ) -> None:
     features = Manifest.read(world / "bundle").features
     place = features.index("item_budget")
     wrong = pl.col(Columns.FEATURES).list.to_struct(fields=features).struct
     found, _ = causes_in_log(
         world,
+        well,
         tmp_path,
         served.with_columns(
             pl.concat_list(wrong.field(name) * (by if at == place else 1) for at, name in enumerate(features)).alias(

@@ -1,6 +1,5 @@
 """A mail server of the tests' own, which keeps what it takes."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+
+from benchmarks.load.child import free_port
 
 __all__ = ["mailbox"]
 
@@ -42,7 +43,7 @@ def mailbox(
     controller = Controller(
         Box(),
         hostname="127.0.0.1",
-        port=_free_port(),
+        port=free_port(),
         ssl_context=context if from_the_start else None,
         tls_context=None if from_the_start else context,
         require_starttls=certificate is not None and not from_the_start,
@@ -61,9 +62,3 @@ def _context(key: Path, certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-    return port
